@@ -1,0 +1,214 @@
+"""What a rule sees: one application of an operator with every type at hand, and the graphs made of such calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphcost.errors import NodeError, UnknownShapeError
+from graphcost.types import UNKNOWN, TensorType, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from graphcost.types import Array, DType, Graph
+
+T = TypeVar("T")
+
+
+class Stage(IntEnum):
+    """When a value can be known, which says how often it is computed."""
+
+    PREPARATION = 0
+    """From weights and constants alone: once, when the model is loaded."""
+    SHAPE = 1
+    """Once the dimensions are bound: shape arithmetic, masks, ranges."""
+    RUN = 2
+    """From the inputs' elements: in every run."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fact:
+    """What is known of a value. Facts without elements are shared, so that a signature can hold them by identity."""
+
+    type: Type
+    """Its type."""
+    stage: Stage
+    """When it is known."""
+    read: Callable[[], Array] | None = None
+    """Reads its elements, where they are known before any run and few."""
+    plain: Fact | None = None
+    """The shared fact that says the same without the elements; None where this is it."""
+
+    @property
+    def constant(self) -> Array | None:
+        """Its elements, where they are known before any run and few."""
+        return self.read() if self.read else None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What the specification says about an operator at one opset: the names of its inputs, outputs, attributes."""
+
+    since: int
+    """The opset in which this version of the operator appeared."""
+    inputs: tuple[str, ...]
+    """Names of the inputs; a variadic one stands last."""
+    outputs: tuple[str, ...]
+    """Names of the outputs; a variadic one stands last."""
+    defaults: Mapping[str, Any]
+    """The attributes that have a default, as Python values."""
+    optional_outputs: frozenset[int] = frozenset()
+    """Places of the outputs that need not be there."""
+    has_body: bool = False
+    """Whether the specification gives the operator a function body."""
+
+
+NO_SCHEMA = Schema(since=1, inputs=(), outputs=(), defaults={})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One operator applied to inputs of known types. Nodes with the same signature share one Call."""
+
+    op_type: str
+    """The operator."""
+    domain: str = ""
+    """Its domain; empty for ai.onnx."""
+    opset: int = 1
+    """The version of the domain."""
+    schema: Schema = NO_SCHEMA
+    """Names and defaults, from the specification."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes that the node sets."""
+    inputs: tuple[Type | None, ...] = ()
+    """The inputs' types, in order; None where an optional one is left out."""
+    outputs: tuple[Type | None, ...] = ()
+    """The outputs' types, in order; None where an optional one is left out."""
+    constants: tuple[Array | None, ...] = ()
+    """The inputs' elements, where they are known and decide what comes out: integers, and all of a constant call."""
+    stages: tuple[Stage, ...] = ()
+    """When each input is known."""
+    stage: Stage = Stage.RUN
+    """When the outputs are known."""
+    problem: str = ""
+    """Why type inference refused the node; empty where it didn't."""
+    bodies: tuple[Body, ...] = ()
+    """What it runs: branches, a loop's body, a function's."""
+
+    def input(self, name: str) -> TensorType:
+        """Return the type of a required input, fully known."""
+        found = self.optional(name)
+        if found is None:
+            raise self.error(f"wants the input {name}, there is none")
+        return found
+
+    def optional(self, name: str) -> TensorType | None:
+        """Return the type of an optional input, fully known; None where it is left out."""
+        return self._known(name, _at(name, self.schema.inputs, self.inputs))
+
+    def variadic(self, name: str) -> tuple[TensorType, ...]:
+        """Return the types of a variadic input, which takes all that follow."""
+        present = self.inputs[self.schema.inputs.index(name) :]
+        return tuple(found for one in present if (found := self._known(name, one)) is not None)
+
+    def output(self, name: str) -> TensorType:
+        """Return the type of an output that is there, fully known."""
+        found = self._known(name, _at(name, self.schema.outputs, self.outputs))
+        if found is None:
+            raise self.error(f"wants the output {name}, there is none")
+        return found
+
+    def has_output(self, name: str) -> bool:
+        """Return whether an optional output is asked for."""
+        return _at(name, self.schema.outputs, self.outputs) is not None
+
+    def attr(self, name: str, kind: type[T]) -> T:
+        """Return an attribute, or the specification's default for it."""
+        value = self.attributes.get(name, self.schema.defaults.get(name))
+        if value is None:
+            raise self.error(f"wants the attribute {name}, there is none")
+        if not isinstance(value, kind):
+            raise self.error(f"wants {name} to be of type {kind.__name__}, it is {value!r}")
+        return value
+
+    def attr_or(self, name: str, kind: type[T], default: T) -> T:
+        """Return an attribute, or a default that the specification gives in words only."""
+        known = name in self.attributes or name in self.schema.defaults
+        return self.attr(name, kind) if known else default
+
+    def constant(self, name: str) -> Array:
+        """Return the elements of an input; UnknownShapeError where they aren't known."""
+        found = _at(name, self.schema.inputs, self.constants)
+        if found is None:
+            raise UnknownShapeError(f"the elements of {name} are not known")
+        return found
+
+    @property
+    def dtype(self) -> DType | None:
+        """The type it computes in, unless a term says otherwise: that of its first tensor input, else output."""
+        types = (one for one in (*self.inputs, *self.outputs) if isinstance(one, TensorType))
+        return next((one.dtype for one in types if one.dtype is not None), None)
+
+    def error(self, message: str) -> NodeError:
+        """Return the error that says what the specification wants and what is there."""
+        return NodeError(message)
+
+    def _known(self, name: str, found: Type | None) -> TensorType | None:
+        if found is None:
+            return None
+        if not isinstance(found, TensorType):
+            raise self.error(f"wants {name} to be a tensor, it is {found}")
+        if not found.is_known:
+            raise UnknownShapeError(f"the shape of {name}, {found}, is not known")
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """A graph that a node runs."""
+
+    label: str
+    """Which one: `then_branch`, `body`, a function's name."""
+    times: int | None
+    """How often each run of the node runs it; None where that isn't known."""
+    graph: TypedGraph
+    """Its calls."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypedGraph:
+    """A graph with the type of every value, as far as they can be known."""
+
+    graph: Graph
+    """The graph."""
+    calls: tuple[Call, ...]
+    """One per node, in the same order; nodes with the same signature share one."""
+    facts: Mapping[str, Fact]
+    """What is known of each value; one that nothing writes has none."""
+
+    def type_of(self, name: str) -> Type:
+        """Return a value's type."""
+        fact = self.facts.get(name)
+        return fact.type if fact else UNKNOWN
+
+    def stage_of(self, name: str) -> Stage:
+        """Return when a value is known."""
+        fact = self.facts.get(name)
+        return fact.stage if fact else Stage.RUN
+
+
+def _at(name: str, names: tuple[str, ...], values: tuple[T, ...]) -> T | None:
+    index = names.index(name)
+    return values[index] if index < len(values) else None
+
+
+def spatial(shape: tuple[int, ...]) -> int:
+    """Return the product of the spatial dimensions of (N, C, *spatial).
+
+    >>> spatial((1, 3, 224, 224))
+    50176
+    """
+    return prod(shape[2:])

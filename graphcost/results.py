@@ -1,0 +1,404 @@
+"""What every command returns and every format prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from graphcost.call import Call
+    from graphcost.terms import Term
+    from graphcost.types import Node
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something worth knowing about a model that is no number."""
+
+    code: str
+    """What kind of thing it is, in kebab-case: `unused-initializer`, `external-data`, ..."""
+    severity: Severity
+    """`info`: good to know; `warning`: a number may mean less than it seems; `error`: something is broken."""
+    where: str
+    """The node, value or file that it is about."""
+    message: str
+    """One sentence: what is wanted, and what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A size that nobody bound."""
+
+    dimension: str
+    """The dimension's name, or its place where it has none: `input[2]`."""
+    value: int | None
+    """The size that is taken for it; None where the plausible one breaks the model, and it stays unknown."""
+    reason: str
+    """Why this one."""
+    is_guess: bool
+    """Whether it is a guess, which `strict` refuses; a leading dimension of 1 is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A number that is exact, or between two others.
+
+    >>> Bounds.exactly(3) + Bounds(1, 2), Bounds(1, None).times(4), Bounds.exactly(5).either(Bounds.exactly(2))
+    (Bounds(low=4, high=5), Bounds(low=4, high=None), Bounds(low=2, high=5))
+    """
+
+    low: int
+    """It is at least this."""
+    high: int | None
+    """It is at most this; None where nothing can be said."""
+
+    @classmethod
+    def exactly(cls, value: int) -> Bounds:
+        """Return a number that is known."""
+        return cls(value, value)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both ends are the same."""
+        return self.low == self.high
+
+    @property
+    def best(self) -> int:
+        """The number to show: the high end where there is one, else the low one, to be shown with `>=`."""
+        return self.low if self.high is None else self.high
+
+    def __add__(self, other: Bounds) -> Bounds:
+        high = None if self.high is None or other.high is None else self.high + other.high
+        return Bounds(self.low + other.low, high)
+
+    def times(self, count: int | None) -> Bounds:
+        """Return the number for several runs; an unknown count may be none at all."""
+        if count is None:
+            return NOTHING if self == NOTHING else UNBOUNDED
+        return Bounds(self.low * count, 0 if count == 0 else None if self.high is None else self.high * count)
+
+    def either(self, other: Bounds) -> Bounds:
+        """Return what holds where one of two happens, and which isn't known."""
+        high = None if self.high is None or other.high is None else max(self.high, other.high)
+        return Bounds(min(self.low, other.low), high)
+
+
+NOTHING = Bounds(0, 0)
+UNBOUNDED = Bounds(0, None)
+
+
+class Status(Enum):
+    """How far a node's cost is known."""
+
+    PRICED = "priced"
+    """A rule, or its body, says what it computes."""
+    FREE = "free"
+    """Declared to compute nothing; it may move bytes."""
+    PREPARATION = "preparation"
+    """Depends on weights and constants alone: computed once, when the model is loaded."""
+    SHAPE = "shape"
+    """Known once the dimensions are bound: counted apart."""
+    UNPRICED = "unpriced"
+    """There is no rule for its operator."""
+    UNKNOWN = "unknown"
+    """There is a rule, but a shape or a trip count is missing."""
+    INVALID = "invalid"
+    """It breaks its operator's specification."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the node's cost is not known."""
+        return self in {Status.UNPRICED, Status.UNKNOWN, Status.INVALID}
+
+    @property
+    def is_per_run(self) -> bool:
+        """Whether the node works in every run."""
+        return self not in {Status.PREPARATION, Status.SHAPE}
+
+
+Pattern = Literal["", "bias", "rsqrt"]
+"""What a node is part of, where conventions price that otherwise than the operator alone: an Add of a product's
+output and a parameter; a Reciprocal of a Sqrt."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeCost:
+    """What one node costs, before any convention says what its work is worth."""
+
+    id: str
+    """Unique in its graph: the node's name, or its first output."""
+    node: Node
+    """The node."""
+    call: Call
+    """Its operator with all types."""
+    status: Status
+    """How far its cost is known."""
+    terms: tuple[Term, ...]
+    """The work of its own formula; that of its bodies is theirs."""
+    parameters: int
+    """Elements of the parameters that it is the first to read."""
+    read: Bounds
+    """Bytes that it reads, its bodies included."""
+    written: Bounds
+    """Bytes that it writes, its bodies included."""
+    bodies: tuple[BodyCost, ...] = ()
+    """The graphs that it runs; of several one, and which isn't known."""
+    pattern: Pattern = ""
+    """What it is part of."""
+    reason: str = ""
+    """Why its cost is not known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BodyCost:
+    """What a body costs; nodes that call the same function in the same way share one."""
+
+    label: str
+    """Which body of its node it is."""
+    times: int | None
+    """How often each run of the node runs it."""
+    nodes: tuple[NodeCost, ...]
+    """Its nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the stored tensors take."""
+
+    parameters: int
+    """Elements that fill a weight's place, shared ones once."""
+    stored: Mapping[str, int]
+    """Bytes stored, by element type; types below a byte packed."""
+    prepared: Bounds
+    """Bytes that preparation leaves behind: transposed copies, dequantized or generated weights."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all stored tensors."""
+        return sum(self.stored.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A value that is alive at the peak."""
+
+    name: str
+    """The value."""
+    bytes: int
+    """What it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What values take while the model runs, weights left out."""
+
+    activations: Bounds
+    """Bytes of all values that nodes compute from the inputs, those that are views left out."""
+    peak: Bounds
+    """The most bytes alive at once over the schedule: inputs, outputs and intermediate values."""
+    peak_at: str
+    """The id of the node at which that is."""
+    alive: tuple[Live, ...]
+    """What is alive there, the largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long one run takes on a device."""
+
+    device: str
+    """The device's name."""
+    seconds: float
+    """The time; for a roofline, a lower bound."""
+    bound: Literal["compute", "memory", "dispatch"]
+    """What limits it."""
+    grade: Literal["flat", "datasheet", "fitted", "calibrated"]
+    """What the device's figures rest on."""
+    error: float | None = None
+    """The measured relative error, where there is one."""
+    is_lower_bound: bool = True
+    """Whether it can only take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a report: a node, with everything that is said about it."""
+
+    id: str
+    """Unique in the report: the node's id, prefixed by those of its parents."""
+    parent: str | None
+    """The id of the node whose body it is in; rows with a parent are no part of the sums."""
+    times: int | None
+    """How often each run of the parent runs it; 1 where there is no parent."""
+    cost: NodeCost
+    """The node's cost."""
+    macs: Bounds
+    """Multiply-accumulates, its bodies included."""
+    value: Bounds | None
+    """What the convention counts, its bodies included; None where it does not count the operator."""
+    read: Bounds
+    """Bytes read."""
+    written: Bounds
+    """Bytes written."""
+    layer: str | None = None
+    """The layer it came from, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was asked for."""
+
+    convention: str
+    """The convention's name."""
+    unit: Literal["FLOP", "MAC"]
+    """What the convention counts."""
+    dims: Mapping[str, int] = field(default_factory=dict)
+    """Dimensions that the user bound."""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Inputs whose shape the user gave."""
+    devices: tuple[str, ...] = ()
+    """The devices asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which model a report is about."""
+
+    name: str
+    """The graph's name."""
+    source: str
+    """Where it came from."""
+    format: str
+    """What kind of source that was."""
+    opsets: Mapping[str, int]
+    """The version of each domain that it imports; the empty name is ai.onnx."""
+    producer: str
+    """What made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some rows added up: those of one operator, or of one layer."""
+
+    name: str
+    """What they have in common."""
+    nodes: int
+    """How many there are."""
+    parameters: int
+    """Elements of the parameters that they are the first to read."""
+    macs: Bounds
+    """Multiply-accumulates."""
+    value: Bounds | None
+    """What the convention counts; None where it counts none of them."""
+    read: Bounds
+    """Bytes read."""
+    written: Bounds
+    """Bytes written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a model costs."""
+
+    model: Source
+    """Which model."""
+    settings: Settings
+    """What was asked for."""
+    rows: tuple[Row, ...]
+    """One line per node, those of bodies below their node."""
+    total: Group
+    """The sum of the rows that run every time, and of the parameters of all."""
+    preparation: Group
+    """The sum of the rows that run once, when the model is loaded."""
+    shape: Group
+    """The sum of the rows that are known once the dimensions are bound."""
+    weights: Weights
+    """What the stored tensors take."""
+    memory: Memory
+    """What values take while the model runs."""
+    latency: tuple[Latency, ...]
+    """How long it takes, device by device."""
+    assumptions: tuple[Assumption, ...]
+    """The dimensions that nobody bound."""
+    findings: tuple[Finding, ...]
+    """What else is worth knowing."""
+    unknown: tuple[str, ...]
+    """Names of the values whose shape is not known."""
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Ids of the nodes without a rule, in bodies too."""
+        return tuple(row.id for row in self.rows if row.cost.status is Status.UNPRICED)
+
+    @property
+    def bounds(self) -> dict[str, Bounds]:
+        """The bounds of every total, by its name in the JSON."""
+        value = self.total.value or NOTHING
+        flops = {"flops": value} if self.settings.unit == "FLOP" else {}
+        return {
+            "parameters": Bounds.exactly(self.total.parameters),
+            "macs": self.total.macs,
+            **flops,
+            "cost": value,
+            "bytes_read": self.total.read,
+            "bytes_written": self.total.written,
+            "weight_bytes": Bounds.exactly(self.weights.bytes),
+            "prepared_bytes": self.weights.prepared,
+            "activation_bytes": self.memory.activations,
+            "ideal_peak_bytes": self.memory.peak,
+        }
+
+    @property
+    def complete(self) -> bool:
+        """Whether every total has an upper bound: nothing is unpriced, unknown or invalid."""
+        return all(one.high is not None for one in self.bounds.values())
+
+    def by_operator(self) -> tuple[Group, ...]:
+        """Return the rows that are part of the sums, added up by operator."""
+        return self._by(lambda row: row.cost.node.operator)
+
+    def by_layer(self) -> tuple[Group, ...]:
+        """Return the rows that are part of the sums, added up by layer."""
+        return self._by(lambda row: row.layer or "")
+
+    def _by(self, key: Callable[[Row], str]) -> tuple[Group, ...]:
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row.parent is None and row.cost.status.is_per_run:
+                groups.setdefault(key(row), []).append(row)
+        return tuple(group(name, rows) for name, rows in groups.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON has it: schema 1, counts as integers, sizes in bytes, times in seconds."""
+        from graphcost.report import json  # noqa: PLC0415  # the one import that runs upward
+
+        return json.as_dict(self)
+
+    def __str__(self) -> str:
+        from graphcost.report import table  # noqa: PLC0415  # as above
+
+        return table.render(self)
+
+    def _repr_html_(self) -> str:
+        from graphcost.report import html  # noqa: PLC0415  # as above
+
+        return html.render(self)
+
+
+def group(name: str, rows: Iterable[Row]) -> Group:
+    """Return the sum of some rows."""
+    nodes = parameters = 0
+    macs = read = written = NOTHING
+    value: Bounds | None = None
+    for row in rows:
+        nodes += 1
+        parameters += row.cost.parameters
+        macs, read, written = macs + row.macs, read + row.read, written + row.written
+        if row.value is not None:
+            value = row.value if value is None else value + row.value
+    return Group(name, nodes, parameters, macs, value, read, written)

@@ -1,0 +1,96 @@
+"""Terms: what an operator's formula computes, part by part, before any convention says what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from graphcost.types import DType
+
+
+class Arith(Enum):
+    """A kind of scalar work."""
+
+    MAC = "MAC"
+    """One multiply-accumulate of a product."""
+    ADD = "add"
+    """An addition or subtraction."""
+    MUL = "mul"
+    """A multiplication."""
+    DIV = "div"
+    """A division, remainder or reciprocal."""
+    CMP = "cmp"
+    """A comparison, a minimum or maximum of two, a choice by a condition."""
+    SIGN = "sign"
+    """A change or reading of the sign: negation, absolute value, sign."""
+    ROUND = "round"
+    """A rounding to an integer: floor, ceil, round."""
+    LOGIC = "logic"
+    """A boolean or bitwise operation, a shift."""
+    SQRT = "sqrt"
+    """A square root."""
+    EXP = "exp"
+    """An exponential."""
+    LOG = "log"
+    """A logarithm."""
+    POW = "pow"
+    """A power with an arbitrary exponent."""
+    TANH = "tanh"
+    """A hyperbolic tangent."""
+    ERF = "erf"
+    """A Gauss error function."""
+    TRIG = "trig"
+    """A trigonometric or other hyperbolic function, or an inverse of one."""
+    RANDOM = "random"
+    """A draw of a random number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of an operator's formula."""
+
+    what: str
+    """The part, as the formula writes it: `X*W`, `+ B`."""
+    arith: Arith
+    """Which kind of scalar work it is."""
+    count: int
+    """How many of them."""
+    dtype: DType | None = None
+    """The type it computes in; None: the type of the operator's first input."""
+    wrt: tuple[str, ...] = ()
+    """For a product, the inputs that are its factors: each one's gradient costs the same count again."""
+    factors: tuple[tuple[str, int], ...] = ()
+    """How the count comes about, as named factors whose product it is."""
+
+
+def work(what: str, arith: Arith, /, *, wrt: tuple[str, ...] = (), dtype: DType | None = None, **factors: int) -> Term:
+    """Return the term whose count is the product of named factors.
+
+    >>> work("X*W", Arith.MAC, outputs=12_544, kernel=9, channels=3).count
+    338688
+    """
+    return Term(what, arith, prod(factors.values()), dtype, wrt, tuple(factors.items()))
+
+
+def multiply_accumulates(terms: Iterable[Term]) -> int:
+    """Return the multiply-accumulates among some terms."""
+    return sum(term.count for term in terms if term.arith is Arith.MAC)
+
+
+def backward(terms: Iterable[Term]) -> Iterator[Term]:
+    """Yield the products of the backward pass: one of the same count for each factor of each forward product.
+
+    For Y = X*W the gradients are dX = dY*W and dW = dY*X, each with as many multiply-accumulates as Y itself.
+
+    >>> forward = [work("X*W", Arith.MAC, wrt=("X", "W"), outputs=10, inputs=20)]
+    >>> [(term.what, term.count) for term in backward(forward)]
+    [('d(X*W)/dX', 200), ('d(X*W)/dW', 200)]
+    """
+    for term in terms:
+        for name in term.wrt:
+            yield replace(term, what=f"d({term.what})/d{name}", wrt=())
