@@ -1,0 +1,107 @@
+"""The operators that are declared to compute nothing: a closed list, each with its reason and the bytes it moves.
+
+Whoever adds one answers for it: an operator that compares, adds, interpolates, sorts or searches elements is work.
+Finding an element's place (index arithmetic, a negative index counted from the end) is no work, as nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from graphcost.rules.registry import each_once, free, moves_output, rule, view
+from graphcost.terms import Arith, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphcost.call import Call
+    from graphcost.terms import Term
+
+
+def in_place(_call: Call) -> tuple[int, int]:
+    """Return the traffic of what is there when the model is loaded: none."""
+    return 0, 0
+
+
+def writes_only(call: Call) -> tuple[int, int]:
+    """Return the traffic of an operator that reads no element of its inputs, only their shapes."""
+    return each_once(replace(call, inputs=()))
+
+
+def reads_first(call: Call) -> tuple[int, int]:
+    """Return the traffic of an operator that reads the elements of its first input alone."""
+    return each_once(replace(call, inputs=call.inputs[:1]))
+
+
+def splits(call: Call) -> tuple[int, int]:
+    """Return the traffic of SplitToSequence: the entries of its list have no types, but all bytes of the input."""
+    read, _ = each_once(replace(call, outputs=()))
+    return read, call.input("input").bytes
+
+
+free("Reshape", "The same elements under another shape.", view)
+free("Flatten", "The same elements under another shape.", view)
+free("Squeeze", "The same elements under another shape.", view)
+free("Unsqueeze", "The same elements under another shape.", view)
+free("Identity", "The same elements under another name.", view)
+free("BitCast", "The same bytes under another type.", view)
+free("Optional", "The same value, wrapped.", view)
+free("OptionalGetElement", "The same value, unwrapped.", view)
+free("OptionalHasElement", "Whether there is a value is no part of its elements.", writes_only)
+
+free("Constant", "Stored in the model: it is there when the model is loaded.", in_place)
+free("ConstantOfShape", "Fills its output with one constant.")
+free("EyeLike", "Writes constants; their place, not a comparison, says which.", writes_only)
+free("Shape", "The shape is known without reading an element.", writes_only)
+free("Size", "The size is known without reading an element.", writes_only)
+
+free("Cast", "A change of representation.")
+free("CastLike", "A change of representation; of the second input only the type is used.", reads_first)
+free("Transpose", "Moves elements to other places.")
+free("Concat", "Copies its inputs side by side.")
+free("Split", "Copies parts of its input to several outputs.")
+free("Slice", "Copies a part of its input; the rest is not read.", moves_output)
+free("Gather", "Copies the slices that the indices name; the rest is not read.", moves_output)
+free("GatherElements", "Copies the elements that the indices name; the rest is not read.", moves_output)
+free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output)
+free("Expand", "Repeats its input, which is read once.")
+free("Tile", "Repeats its input, which is read once.")
+free("Pad", "Copies its input into a larger tensor; the border is a constant, or elements of the input.")
+free("DepthToSpace", "Moves elements to other places.")
+free("SpaceToDepth", "Moves elements to other places.")
+free("ReverseSequence", "Moves elements to other places; the lengths say where to.")
+free("Trilu", "Copies one triangle, fills the other with zeros; their place, not a comparison, says which.")
+
+free("Scatter", "Copies its data, then puts the updates where the indices say. Not in place.")
+free("ScatterElements", "Copies its data, then puts the updates where the indices say. Not in place.", since=11)
+free("ScatterND", "Copies its data, then puts the updates where the indices say. Not in place.", since=11)
+free("TensorScatter", "Copies the past cache, then puts the update where write_indices say. Not in place.", since=24)
+
+free("SequenceEmpty", "A list without entries.", in_place)
+free("SequenceConstruct", "A list of its inputs, held by reference.", view)
+free("SequenceInsert", "A list with one entry more, held by reference.", view)
+free("SequenceErase", "A list with one entry less, held by reference.", view)
+free("SequenceAt", "An entry of a list, held by reference.", view)
+free("SequenceLength", "The length is known without reading an element.", writes_only)
+free("SplitToSequence", "Copies parts of its input to the entries of a list.", splits)
+free("ConcatFromSequence", "Copies the entries of a list side by side.", moves_output)
+
+_REDUCTIONS = {"add": Arith.ADD, "mul": Arith.MUL, "max": Arith.CMP, "min": Arith.CMP}
+
+
+@rule("ScatterElements", "ScatterND", since=16)
+def scatter(call: Call) -> Iterator[Term]:
+    """output[index] = f(output[index], update) for every element of the updates, with output = data at first.
+
+    f is `reduction`: add, mul, max, min; where it is none, the update is put in place and nothing is computed.
+    The data is copied first, not updated in place.
+
+    Source: https://onnx.ai/onnx/operators/onnx__ScatterElements.html, https://onnx.ai/onnx/operators/onnx__ScatterND.html
+    """
+    reduction = call.attr("reduction", str)
+    if reduction == "none":
+        return
+    if reduction not in _REDUCTIONS:
+        raise call.error(f"wants reduction to be none, {', '.join(_REDUCTIONS)}, it is {reduction!r}")
+    yield work(f"{reduction}(output, update)", _REDUCTIONS[reduction], updates=call.input("updates").elements)
