@@ -1,0 +1,136 @@
+"""What must hold for a model as a whole before anything can be said about it, and what is merely worth knowing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from graphcost.errors import InvalidModelError
+from graphcost.load import storage
+from graphcost.load.names import shown
+from graphcost.results import Finding
+from graphcost.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from graphcost.types import FunctionKey, Graph, Model, Node, Type
+
+DYNAMIC = -1
+"""What some exporters store as the size of a dimension that is not fixed."""
+
+
+def check(model: Model) -> tuple[Finding, ...]:
+    """Raise InvalidModelError where the model breaks the specification as a whole; return what else was seen."""
+    for name in model.inputs:
+        _refuse_impossible_dims(name, model.values[name].type)
+    for graph in (model, *(function.graph for function in model.functions.values())):
+        _refuse_broken_names(graph, ())
+    _refuse_recursion(model)
+    return (*_dynamic_inputs(model), *_duplicate_names(model), *_unused_initializers(model))
+
+
+def _refuse_impossible_dims(name: str, declared: Type) -> None:
+    dims = [dim for dim in _shape(declared) if isinstance(dim, int) and dim != DYNAMIC]
+    try:
+        storage.element_count(dims)
+    except InvalidModelError as fault:
+        raise InvalidModelError(f"input {shown(name)}: {fault}") from None
+
+
+def _shape(declared: Type) -> tuple[int | str | None, ...]:
+    return (declared.shape or ()) if isinstance(declared, TensorType) else ()
+
+
+def _refuse_broken_names(graph: Graph, outer: Iterable[str]) -> None:
+    """Every name is written once, and what is read was written somewhere (the order is graph.py's business)."""
+    given = [*graph.inputs, *(name for name, value in graph.values.items() if value.role == "initializer")]
+    written = Counter(chain(given, (name for node in graph.nodes for name in node.outputs if name)))
+    doubled = next((name for name, times in written.items() if times > 1), None)
+    if doubled is not None:
+        raise InvalidModelError(
+            f"value {shown(doubled)}: wants one writer, has {written[doubled]} in graph {shown(graph.name)}"
+        )
+    visible = {*outer, *written}
+    for node in graph.nodes:
+        missing = next((name for name in (*node.inputs, *node.captures) if name and name not in visible), None)
+        if missing is not None:
+            raise InvalidModelError(f"{label(node)}: reads {shown(missing)}, which no node, input or initializer gives")
+        for body in node.subgraphs.values():
+            _refuse_broken_names(body, node.captures)
+    lost = next((name for name in graph.outputs if name and name not in visible), None)
+    if lost is not None:
+        raise InvalidModelError(
+            f"output {shown(lost)} of graph {shown(graph.name)}: no node, input or initializer gives it"
+        )
+
+
+def label(node: Node) -> str:
+    """Return how messages name a node: operator, opset, and its name or first output."""
+    return f"{node.operator}-{node.opset} {shown(node.name or next(filter(None, node.outputs), ''))}"
+
+
+def _refuse_recursion(model: Model) -> None:
+    """Functions that call one another in a circle stand for endlessly many nodes."""
+    done: set[FunctionKey] = set()
+    for start in model.functions:
+        stack = [(start, iter(_callees(model, start)))]
+        path = {start: None}
+        while stack:
+            callee = next(stack[-1][1], None)
+            if callee is None:
+                key, _ = stack.pop()
+                path.pop(key)
+                done.add(key)
+            elif callee in path:
+                raise InvalidModelError(f"function {shown(callee[1])}: calls itself, {_way([*path], callee)}")
+            elif callee not in done:
+                path[callee] = None
+                stack.append((callee, iter(_callees(model, callee))))
+
+
+def _way(path: list[FunctionKey], callee: FunctionKey) -> str:
+    circle = [shown(key[1]) for key in path[path.index(callee) :]]
+    return "directly" if len(circle) == 1 else f"through {' -> '.join(listed(circle))}"
+
+
+def listed(names: list[str]) -> list[str]:
+    """Return a list of names, its middle left out where it is long."""
+    return names if len(names) <= 6 else [*names[:3], f"... {len(names) - 4} more ...", names[-1]]
+
+
+def _callees(model: Model, key: FunctionKey) -> dict[FunctionKey, None]:
+    keys = ((node.domain, node.op_type, node.overload) for node in _all_nodes(model.functions[key].graph))
+    return dict.fromkeys(key for key in keys if key in model.functions)
+
+
+def _all_nodes(graph: Graph) -> Iterator[Node]:
+    for node in graph.nodes:
+        yield node
+        for body in node.subgraphs.values():
+            yield from _all_nodes(body)
+
+
+def _dynamic_inputs(model: Model) -> Iterator[Finding]:
+    for name in model.inputs:
+        declared = model.values[name].type
+        if DYNAMIC in _shape(declared):
+            message = f"it is declared as {declared}; {DYNAMIC} is read as a dimension that is not fixed"
+            yield Finding("dynamic-dimension", "info", name, message)
+
+
+def _duplicate_names(model: Model) -> Iterator[Finding]:
+    times = Counter(node.name for node in model.nodes if node.name)
+    doubled = [name for name, count in times.items() if count > 1]
+    if doubled:
+        message = f"{len(doubled)} node names stand for several nodes; these are known by their first output instead"
+        yield Finding("duplicate-name", "info", doubled[0], message)
+
+
+def _unused_initializers(model: Model) -> Iterator[Finding]:
+    read = {name for node in model.nodes for name in (*node.inputs, *node.captures)} | {*model.outputs}
+    for name, value in model.values.items():
+        if value.role == "initializer" and name not in read:
+            message = f"{value.type} is stored, {value.stored_bytes} B, and nothing reads it"
+            yield Finding("unused-initializer", "warning", name, message)
