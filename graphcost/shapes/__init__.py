@@ -1,0 +1,122 @@
+"""Binds the dimensions of the inputs and infers the type of every value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphcost.call import Stage, TypedGraph
+from graphcost.load import onnx as reader
+from graphcost.load import schema
+from graphcost.results import Assumption, Finding
+from graphcost.shapes.bind import Binding, bind, unguessed
+from graphcost.shapes.walk import Walk
+from graphcost.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graphcost.call import Call
+    from graphcost.types import Model, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A model with every type that can be known."""
+
+    graph: TypedGraph
+    """The graph, typed."""
+    assumptions: tuple[Assumption, ...]
+    """The dimensions that nobody bound."""
+    findings: tuple[Finding, ...]
+    """What was noticed on the way."""
+
+
+def infer(model: Model, dims: Mapping[str, int], shapes: Mapping[str, Sequence[int]]) -> Typed:
+    """Bind the inputs' dimensions and infer every type.
+
+    A size that was guessed and breaks the model is left unknown instead. Raises UsageError for a binding that names
+    nothing or contradicts another.
+    """
+    inner, outer = _split(model, dims)
+    binding = bind(model, outer, shapes)
+    graph = _walk(model, binding, inner)
+    assumptions, broken = binding.assumptions, _broken(graph)
+    if broken and any(one.is_guess for one in assumptions):
+        honest = _walk(model, unguessed(model, binding), inner)
+        if len(_broken(honest)) < len(broken):
+            graph, assumptions = honest, tuple(_withdrawn(one) if one.is_guess else one for one in assumptions)
+    findings = () if shapes else tuple(_contradictions(model, graph))
+    return Typed(graph, assumptions, (*_guess_findings(assumptions), *findings))
+
+
+def body_of(call: Call) -> TypedGraph | None:
+    """Return the function body that the specification gives a call's operator, typed for it; None without one."""
+    function = schema.body(call)
+    if function is None:
+        return None
+    walk = Walk({})
+    facts = [
+        None if one is None else walk.facts.known(one, stage, constant)
+        for one, stage, constant in zip(call.inputs, call.stages, call.constants, strict=True)
+    ]
+    return walk.function(reader.function(function), schema.attributes(call), facts)
+
+
+def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
+    """Tell the dimensions of inner values, `value[axis]`, from those of the inputs."""
+    computed = {name for node in model.nodes for name in node.outputs} if dims else set()
+    inner: dict[str, dict[int, int]] = {}
+    outer = {}
+    for name, size in dims.items():
+        place = re.fullmatch(r"(.+)\[(\d+)\]", name)
+        if place and place[1] in computed:
+            inner.setdefault(place[1], {})[int(place[2])] = size
+        else:
+            outer[name] = size
+    return inner, outer
+
+
+def _walk(model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]]) -> TypedGraph:
+    walk = Walk(model.functions, inner)
+    return walk.graph(model, {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()})
+
+
+def _broken(graph: TypedGraph) -> list[str]:
+    """Return what type inference had against nodes."""
+    return [call.problem for call in graph.calls if call.problem]
+
+
+def _withdrawn(one: Assumption) -> Assumption:
+    reason = f"left unknown: {one.value} breaks the model; bind it with --dim {one.dimension}="
+    return Assumption(one.dimension, None, reason, is_guess=True)
+
+
+def _guess_findings(assumptions: Sequence[Assumption]) -> Iterator[Finding]:
+    for one in assumptions:
+        if one.is_guess:
+            size = "unknown" if one.value is None else f"taken as {one.value}"
+            yield Finding("assumed-dimension", "warning", one.dimension, f"nobody bound it, it is {size}: {one.reason}")
+
+
+def _contradictions(model: Model, graph: TypedGraph) -> Iterator[Finding]:
+    """Yield the values whose declared type differs from the inferred one, which holds."""
+    for name, value in model.values.items():
+        found = graph.type_of(name)
+        if value.role == "computed" and _differ(value.type, found):
+            message = f"declared as {value.type}, but its inputs make it {found}, which holds"
+            yield Finding("declared-type", "warning", name, message)
+
+
+def _differ(declared: Type, found: Type) -> bool:
+    if not isinstance(declared, TensorType) or not isinstance(found, TensorType):
+        return False
+    if declared.dtype and found.dtype and declared.dtype != found.dtype:
+        return True
+    if declared.shape is None or found.shape is None:
+        return False
+    if len(declared.shape) != len(found.shape):
+        return True
+    pairs = zip(declared.shape, found.shape, strict=True)
+    return any(isinstance(one, int) and isinstance(two, int) and one > 0 and one != two for one, two in pairs)

@@ -1,0 +1,115 @@
+"""What the walk knows of a value, and the operators' type inference in onnx's C++."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import checker, numpy_helper, shape_inference
+
+from graphcost.call import Fact
+from graphcost.load import protos, schema, storage
+from graphcost.types import UNKNOWN, DType, OptionalType, SequenceType, TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from graphcost.call import Stage
+    from graphcost.types import Array, Node, Type
+
+
+@dataclass(slots=True)
+class Facts:
+    """The shared facts, one for each type and stage."""
+
+    _known: dict[tuple[Type, Stage], Fact] = field(default_factory=dict)
+
+    def get(self, type_: Type, stage: Stage, read: Callable[[], Array] | None = None) -> Fact:
+        """Return the fact that says this; `read` gives the elements, where they are known."""
+        plain = self._known.get((type_, stage))
+        if plain is None:
+            plain = self._known[type_, stage] = Fact(type_, stage)
+        return plain if read is None else Fact(type_, stage, read, plain)
+
+    def known(self, type_: Type, stage: Stage, elements: Array | None) -> Fact:
+        """Return the fact that says this, with the elements themselves."""
+        return self.get(type_, stage, None if elements is None else lambda: elements)
+
+
+READS_FLOATS = frozenset({"Range", "Resize", "Upsample"})
+"""The operators whose output shape follows from the elements of a float input."""
+
+
+def decides_types(op_type: str, type_: Type) -> bool:
+    """Return whether an operator's types can follow from the elements of an input of this type."""
+    dtype = type_.dtype if isinstance(type_, TensorType) else None
+    return dtype is not None and (dtype.is_integer or dtype is DType.BOOL or op_type in READS_FLOATS)
+
+
+def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], str]:
+    """Return the types of a node's outputs, by name, and what inference had against the node."""
+    definition = schema.definition(node.op_type, node.domain, node.opset)
+    if definition is None:
+        return {}, ""
+    facts = {name: fact for name, fact in zip(node.inputs, inputs, strict=True) if fact is not None}
+    types = {name: protos.proto_of(fact.type) for name, fact in facts.items()}
+    data = {
+        name: numpy_helper.from_array(fact.read(), name)
+        for name, fact in facts.items()
+        if fact.read is not None and decides_types(node.op_type, fact.type)
+    }
+    imports = [onnx.helper.make_opsetid(node.domain, min(node.opset, schema.newest(node.domain)))]
+    try:
+        found = shape_inference.infer_node_outputs(definition, node.proto, types, data, opset_imports=imports)
+    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError) as fault:
+        return {}, _sentence(str(fault)) if _sees_all(node, facts.values()) else ""
+    return {name: _cleaned(protos.type_of(one)) for name, one in found.items()}, ""
+
+
+def _sees_all(node: Node, facts: Iterable[Fact]) -> bool:
+    """Return whether inference has all that it judges by: it refuses what is not known as if it were wrong."""
+    left_on_disk = any(isinstance(one, TensorType) for one in node.attributes.values())
+    return not left_on_disk and all(_has_elements(fact.type) for fact in facts)
+
+
+def _has_elements(one: Type) -> bool:
+    """Return whether the element type is known."""
+    match one:
+        case TensorType(dtype):
+            return dtype is not None
+        case SequenceType(element) | OptionalType(element):
+            return _has_elements(element)
+        case _:
+            return True
+
+
+def _cleaned(found: Type) -> Type:
+    """Return a type without the names that inference invents, and without sizes that can't be."""
+    if not isinstance(found, TensorType) or found.shape is None:
+        return found
+    clean = TensorType(found.dtype, tuple(dim if isinstance(dim, int) and dim >= 0 else None for dim in found.shape))
+    return TensorType(clean.dtype, None) if clean.is_known and clean.elements > storage.LARGEST_COUNT else clean
+
+
+def _sentence(fault: str) -> str:
+    """Return what onnx says without the brackets and places it puts around it."""
+    lines = [line for line in fault.splitlines() if line.strip()]
+    return lines[-1].split("] ")[-1].strip() if lines else "type inference failed"
+
+
+def merge(one: Type, two: Type) -> Type:
+    """Return what holds for both of two types: a dimension in which they differ is unknown.
+
+    >>> from graphcost.types import DType
+    >>> str(merge(TensorType(DType.FLOAT32, (2, 3)), TensorType(DType.FLOAT32, (4, 3))))
+    'float32[?, 3]'
+    """
+    if one == two:
+        return one
+    if not isinstance(one, TensorType) or not isinstance(two, TensorType):
+        return UNKNOWN
+    dtype = one.dtype if one.dtype == two.dtype else None
+    if one.shape is None or two.shape is None or len(one.shape) != len(two.shape):
+        return TensorType(dtype, None)
+    return TensorType(dtype, tuple(a if a == b else None for a, b in zip(one.shape, two.shape, strict=True)))
