@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
+from graphcost.bounds import NOTHING, Bounds
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from graphcost.call import Call
     from graphcost.terms import Term
@@ -44,54 +46,6 @@ class Assumption:
     """Whether it is a guess, which `strict` refuses; a leading dimension of 1 is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """A number that is exact, or between two others.
-
-    >>> Bounds.exactly(3) + Bounds(1, 2), Bounds(1, None).times(4), Bounds.exactly(5).either(Bounds.exactly(2))
-    (Bounds(low=4, high=5), Bounds(low=4, high=None), Bounds(low=2, high=5))
-    """
-
-    low: int
-    """It is at least this."""
-    high: int | None
-    """It is at most this; None where nothing can be said."""
-
-    @classmethod
-    def exactly(cls, value: int) -> Bounds:
-        """Return a number that is known."""
-        return cls(value, value)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether both ends are the same."""
-        return self.low == self.high
-
-    @property
-    def best(self) -> int:
-        """The number to show: the high end where there is one, else the low one, to be shown with `>=`."""
-        return self.low if self.high is None else self.high
-
-    def __add__(self, other: Bounds) -> Bounds:
-        high = None if self.high is None or other.high is None else self.high + other.high
-        return Bounds(self.low + other.low, high)
-
-    def times(self, count: int | None) -> Bounds:
-        """Return the number for several runs; an unknown count may be none at all."""
-        if count is None:
-            return NOTHING if self == NOTHING else UNBOUNDED
-        return Bounds(self.low * count, 0 if count == 0 else None if self.high is None else self.high * count)
-
-    def either(self, other: Bounds) -> Bounds:
-        """Return what holds where one of two happens, and which isn't known."""
-        high = None if self.high is None or other.high is None else max(self.high, other.high)
-        return Bounds(min(self.low, other.low), high)
-
-
-NOTHING = Bounds(0, 0)
-UNBOUNDED = Bounds(0, None)
-
-
 class Status(Enum):
     """How far a node's cost is known."""
 
@@ -113,12 +67,12 @@ class Status(Enum):
     @property
     def is_open(self) -> bool:
         """Whether the node's cost is not known."""
-        return self in {Status.UNPRICED, Status.UNKNOWN, Status.INVALID}
+        return self is Status.UNPRICED or self is Status.UNKNOWN or self is Status.INVALID
 
     @property
     def is_per_run(self) -> bool:
         """Whether the node works in every run."""
-        return self not in {Status.PREPARATION, Status.SHAPE}
+        return self is not Status.PREPARATION and self is not Status.SHAPE
 
 
 Pattern = Literal["", "bias", "rsqrt"]
@@ -181,6 +135,11 @@ class Weights:
     def bytes(self) -> int:
         """Bytes of all stored tensors."""
         return sum(self.stored.values())
+
+    @property
+    def resident(self) -> Bounds:
+        """Bytes of the stored tensors and of what preparation leaves behind."""
+        return Bounds.exactly(self.bytes) + self.prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,13 +351,27 @@ class Report:
 
 def group(name: str, rows: Iterable[Row]) -> Group:
     """Return the sum of some rows."""
-    nodes = parameters = 0
-    macs = read = written = NOTHING
-    value: Bounds | None = None
-    for row in rows:
-        nodes += 1
-        parameters += row.cost.parameters
-        macs, read, written = macs + row.macs, read + row.read, written + row.written
-        if row.value is not None:
-            value = row.value if value is None else value + row.value
-    return Group(name, nodes, parameters, macs, value, read, written)
+    listed = list(rows)
+    counted = [row.value for row in listed if row.value is not None]
+    return Group(
+        name=name,
+        nodes=len(listed),
+        parameters=sum(row.cost.parameters for row in listed),
+        macs=Bounds.total(row.macs for row in listed),
+        value=Bounds.total(counted) if counted else None,
+        read=Bounds.total(row.read for row in listed),
+        written=Bounds.total(row.written for row in listed),
+    )
+
+
+def summed(name: str, rows: Sequence[Row], *, counts_preparation: bool) -> Group:
+    """Return what rows of the main graph add to the totals: the work of every run, and the parameters of all.
+
+    A convention that counts preparation adds that work to its own number, and to no other.
+    """
+    total = group(name, (row for row in rows if row.cost.status.is_per_run))
+    once = group(name, (row for row in rows if row.cost.status is Status.PREPARATION))
+    value = total.value
+    if counts_preparation and once.value:
+        value = (value or NOTHING) + once.value
+    return replace(total, parameters=sum(row.cost.parameters for row in rows), value=value)

@@ -36,6 +36,8 @@ class DType(Enum):
     FLOAT8E5M2 = "float8_e5m2"
     FLOAT8E5M2FNUZ = "float8_e5m2fnuz"
     FLOAT8E8M0 = "float8_e8m0fnu"
+    FLOAT6E2M3 = "float6_e2m3fn"
+    FLOAT6E3M2 = "float6_e3m2fn"
     FLOAT4E2M1 = "float4_e2m1fn"
     COMPLEX128 = "complex128"
     COMPLEX64 = "complex64"
@@ -94,14 +96,14 @@ class TensorType:
     @property
     def is_known(self) -> bool:
         """Whether every dimension is a number."""
-        return self.shape is not None and all(type(dim) is int for dim in self.shape)
+        return self.shape is not None and _INTEGERS.issuperset(map(type, self.shape))
 
     @property
     def dims(self) -> tuple[int, ...]:
         """The shape as integers; UnknownShapeError where it isn't known."""
-        if self.shape is None or not self.is_known:
+        if not self.is_known:
             raise UnknownShapeError(f"the shape {self} is not known")
-        return self.shape  # type: ignore[return-value]  # is_known says that all are int
+        return self.shape  # type: ignore[return-value]  # is_known says that it is there and all are int
 
     @property
     def rank(self) -> int:
@@ -164,6 +166,8 @@ class MapType:
     def __str__(self) -> str:
         return f"map({self.key.value if self.key else '?'}, {self.value})"
 
+
+_INTEGERS = frozenset({int})
 
 Type = TensorType | SequenceType | OptionalType | MapType
 UNKNOWN = TensorType(None, None)

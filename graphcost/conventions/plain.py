@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GRAPHCOST = Convention(
     name="graphcost",
     title="2 per multiply-accumulate, 1 per any other scalar operation: transcendentals and comparisons count 1",
-    source="https://en.wikipedia.org/wiki/FLOPS: a fused multiply-add is two operations; the rest is this project's choice",
+    source="https://en.wikipedia.org/wiki/FLOPS for the 2 of a multiply-accumulate; the rest is this project's choice",
     unit="FLOP",
     weights={arith: 2 if arith is Arith.MAC else 1 for arith in Arith},
 )

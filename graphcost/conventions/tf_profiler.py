@@ -68,8 +68,8 @@ _FORMULAS: dict[str, Formula] = {
 
 TF_PROFILER = Convention(
     name="tf-profiler",
-    title="what TensorFlow's profiler registers: 2 per multiply-accumulate, 1 per bias, 5 per softmax element, a pool's "
-    "window per output, nothing for most activations; work on weights alone included",
+    title="what TensorFlow's profiler registers: 2 per multiply-accumulate, 1 per bias, 5 per softmax element, "
+    "a pool's window per output, nothing for most activations; work on weights alone included",
     source="TensorFlow 2.21: tensorflow/python/profiler/internal/flops_registry.py and ops/nn_ops.py",
     unit="FLOP",
     formulas=_FORMULAS,

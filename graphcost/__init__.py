@@ -1,0 +1,54 @@
+"""What a neural network costs, read from its graph: parameters, memory, MACs, FLOPs and latency.
+
+>>> import graphcost
+>>> report = graphcost.analyze("models/mnist_cnn.onnx")
+>>> report.total.parameters, report.total.macs.best, report.complete
+(121930, 2528000, True)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphcost.analysis import analyze
+    from graphcost.errors import GraphcostError, IncompleteError, InvalidModelError, SourceError, UsageError
+    from graphcost.explanation import Explanation, explain
+    from graphcost.operators import list_conventions, list_devices, list_operators
+    from graphcost.report import render
+    from graphcost.results import Report
+
+__all__ = [
+    "Explanation",
+    "GraphcostError",
+    "IncompleteError",
+    "InvalidModelError",
+    "Report",
+    "SourceError",
+    "UsageError",
+    "analyze",
+    "explain",
+    "list_conventions",
+    "list_devices",
+    "list_operators",
+    "render",
+]
+
+_HOMES = {
+    "Explanation": "explanation",
+    "Report": "results",
+    "analyze": "analysis",
+    "explain": "explanation",
+    "list_conventions": "operators",
+    "list_devices": "operators",
+    "list_operators": "operators",
+    "render": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: onnx and networkx take 0.2 s together."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -1,0 +1,115 @@
+"""The pipeline on one screen: load -> shapes -> cost -> memory -> latency -> Report."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from graphcost import conventions, devices, shapes
+from graphcost.bounds import NOTHING
+from graphcost.cost import Pricing
+from graphcost.errors import IncompleteError
+from graphcost.latency import flat, roofline
+from graphcost.load import load
+from graphcost.memory import ideal
+from graphcost.order import sort
+from graphcost.parameters import Parameters, stored_bytes
+from graphcost.results import Report, Settings, Source, Status, Weights, group, summed
+from graphcost.rows import not_counted, rows_of, unknown_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graphcost.load import Source as ModelSource
+
+
+def analyze(
+    source: ModelSource,
+    *,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    convention: str = "graphcost",
+    devices: Sequence[str] = (),
+    strict: bool = False,
+) -> Report:
+    """Return what a model costs.
+
+    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs.
+    Counts are integers, sizes bytes, times seconds. Raises SourceError or InvalidModelError where the source is no
+    valid model, UsageError where an option names nothing, and IncompleteError, which carries the report, where
+    `strict` is set and the report is incomplete or rests on a guessed dimension.
+
+    >>> report = analyze("models/mnist_cnn.onnx", convention="macs")
+    >>> report.total.parameters, report.total.macs.best
+    (121930, 2528000)
+    """
+    with _without_garbage_collection():
+        report = _analyze(source, dict(dims or {}), dict(shapes or {}), convention, tuple(devices))
+    if strict:
+        _refuse_incomplete(report)
+    return report
+
+
+def _analyze(
+    source: ModelSource,
+    dims: Mapping[str, int],
+    input_shapes: Mapping[str, Sequence[int]],
+    convention_name: str,
+    device_names: tuple[str, ...],
+) -> Report:
+    convention = conventions.find(convention_name)
+    targets = [devices.find(name) for name in device_names]
+    settings = Settings(
+        convention=convention.name,
+        unit=convention.unit,
+        dims=dims,
+        shapes={name: tuple(shape) for name, shape in input_shapes.items()},
+        devices=device_names,
+    )
+    model = sort(load(source))
+    typed = shapes.infer(model, dims, input_shapes)
+    parameters = Parameters()
+    parameters.count(typed.graph)
+    nodes = Pricing(parameters.by_node).graph(typed.graph)
+    rows = rows_of(nodes, convention)
+    top = [row for row in rows if row.parent is None]
+    total = summed("total", top, counts_preparation=convention.includes_preparation)
+    return Report(
+        model=Source(model.name, model.source, model.format, model.opsets, model.producer),
+        settings=settings,
+        rows=rows,
+        total=total,
+        preparation=group("preparation", (row for row in top if row.cost.status is Status.PREPARATION)),
+        shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
+        weights=Weights(total.parameters, stored_bytes(model), parameters.prepared),
+        memory=ideal(typed.graph, [one.id for one in nodes]),
+        latency=tuple(
+            flat(one, one.rate, total.value or NOTHING, settings) if one.rate else roofline(one, nodes, typed.graph)
+            for one in targets
+        ),
+        assumptions=typed.assumptions,
+        findings=(*model.findings, *typed.findings, *parameters.findings, *not_counted(rows, convention)),
+        unknown=unknown_values(typed.graph),
+    )
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Keep the collector off while many small objects are made that all live on: it would scan them in vain."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _refuse_incomplete(report: Report) -> None:
+    guessed = [one.dimension for one in report.assumptions if one.is_guess]
+    if guessed:
+        raise IncompleteError(f"strict: nobody bound {', '.join(guessed)}; bind with --dim NAME=SIZE", report)
+    if not report.complete:
+        open_ends = [name for name, bounds in report.bounds.items() if bounds.high is None]
+        raise IncompleteError(f"strict: no upper bound for {', '.join(open_ends)}", report)

@@ -1,0 +1,171 @@
+"""What values take while a model runs: by liveness over the schedule, the least that a runtime needs for them.
+
+Ideal means: a value is there from the node that computes it to the last node that reads it; a view (Reshape, Identity
+...) takes nothing of its own; an elementwise operator writes over an input of the same size that dies with it. Inputs
+are there from the start, outputs to the end; a body's inputs are held by its caller. Weights are left out, and so is
+what is known once the dimensions are bound. A runtime's planner and its arena take more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from graphcost.bounds import Bounds
+from graphcost.call import Stage
+from graphcost.errors import UnknownShapeError
+from graphcost.order import last_reads
+from graphcost.results import Live, Memory
+from graphcost.rules import registry
+from graphcost.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphcost.call import Call, TypedGraph
+    from graphcost.types import Node, Type
+
+
+def ideal(typed: TypedGraph, ids: Sequence[str]) -> Memory:
+    """Return the activations and the ideal peak of a graph; `ids` are those of its nodes."""
+    found = _Planner().plan(typed, with_inputs=True)
+    alive = sorted(found.alive, key=lambda one: -one.bytes)
+    return Memory(found.activations, found.peak, ids[found.step] if ids else "", tuple(alive))
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """Memory that one value takes, or several in turn: views of it, and results that overwrite it."""
+
+    size: int
+    first: int
+    last: int
+    names: list[tuple[int, str]] = field(default_factory=list)
+    """The values in it, each with the step from which it is there."""
+
+    def name_at(self, step: int) -> str:
+        return next((name for since, name in reversed(self.names) if since <= step), self.names[0][1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Reuse:
+    """What a call says about the memory of its outputs; nodes that share the call share this."""
+
+    is_view: bool
+    overwrites: bool
+    sizes: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the values of a graph take."""
+
+    activations: Bounds
+    peak: Bounds
+    step: int
+    alive: tuple[Live, ...]
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Plans graphs, each body once."""
+
+    _bodies: dict[TypedGraph, _Plan] = field(default_factory=dict)
+    _reuse: dict[Call, _Reuse] = field(default_factory=dict)
+
+    def plan(self, typed: TypedGraph, *, with_inputs: bool) -> _Plan:
+        """Return what the values of a graph take."""
+        buffers = self._buffers(typed, with_inputs=with_inputs)
+        inner = {step: self._inner(call) for step, call in enumerate(typed.calls) if call.bodies}
+        computed = [size for call in typed.calls if call.stage is Stage.RUN for size in self._computed(call)]
+        extra = {step: max(body.peak.low - self._written(typed.calls[step]), 0) for step, body in inner.items()}
+        is_known = None not in computed and all(body.peak.high is not None for body in inner.values())
+        is_known &= not with_inputs or all(_size(typed.type_of(name)) is not None for name in typed.graph.inputs)
+        activations = sum(filter(None, computed)) + sum(body.activations.low for body in inner.values())
+        step, peak = _highest(buffers, extra, len(typed.calls))
+        alive = tuple(
+            Live(one.name_at(step), one.size) for one in buffers if one.size and one.first <= step <= one.last
+        )
+        return _Plan(_bounds(activations, is_known=is_known), _bounds(peak, is_known=is_known), step, alive)
+
+    def _inner(self, call: Call) -> _Plan:
+        """Return what the largest body of a call takes beyond the inputs, which its caller holds."""
+        for body in call.bodies:
+            if body.graph not in self._bodies:
+                self._bodies[body.graph] = self.plan(body.graph, with_inputs=False)
+        return max(
+            (self._bodies[body.graph] for body in call.bodies), key=lambda one: (one.peak.high is None, one.peak.low)
+        )
+
+    def _computed(self, call: Call) -> tuple[int | None, ...]:
+        """Return the sizes of the values that a call computes anew."""
+        reuse = self._reuse_of(call)
+        return () if reuse.is_view else reuse.sizes
+
+    def _written(self, call: Call) -> int:
+        return sum(filter(None, self._reuse_of(call).sizes))
+
+    def _reuse_of(self, call: Call) -> _Reuse:
+        known = self._reuse.get(call)
+        if known is None:
+            sizes = tuple(0 if one is None else _size(one) for one in call.outputs)
+            known = self._reuse[call] = _Reuse(registry.is_view(call), registry.overwrites(call), sizes)
+        return known
+
+    def _buffers(self, typed: TypedGraph, *, with_inputs: bool) -> list[_Buffer]:
+        """Return the buffers that a graph needs for what it reads and computes in a run."""
+        last = last_reads(typed.graph)
+        by_value: dict[str, _Buffer] = {}
+        for name in typed.graph.inputs if with_inputs else ():
+            by_value[name] = _Buffer(_size(typed.type_of(name)) or 0, 0, last.get(name, 0), [(0, name)])
+        buffers = list(by_value.values())
+        for step, (node, call) in enumerate(zip(typed.graph.nodes, typed.calls, strict=True)):
+            if call.stage is not Stage.RUN:
+                continue
+            reuse = self._reuse_of(call)
+            shared = _shared(node, reuse, step, by_value)
+            for name, size in zip(node.outputs, reuse.sizes, strict=True):
+                if not name:
+                    continue
+                buffer = shared or _Buffer(0 if reuse.is_view else size or 0, step, step)
+                if buffer is not shared:
+                    buffers.append(buffer)
+                buffer.last = max(buffer.last, last.get(name, step))
+                buffer.names.append((step, name))
+                by_value[name], shared = buffer, None
+        return buffers
+
+
+def _shared(node: Node, reuse: _Reuse, step: int, by_value: dict[str, _Buffer]) -> _Buffer | None:
+    """Return the buffer that a node's first output shares: that of the input it views or may overwrite."""
+    if reuse.is_view:
+        return by_value.get(node.inputs[0]) if node.inputs else None
+    if reuse.overwrites and reuse.sizes and reuse.sizes[0]:
+        for name in node.inputs:
+            buffer = by_value.get(name)
+            if buffer and buffer.last == step and buffer.size == reuse.sizes[0]:
+                return buffer
+    return None
+
+
+def _bounds(size: int, *, is_known: bool) -> Bounds:
+    return Bounds(size, size if is_known else None)
+
+
+def _size(type_: Type) -> int | None:
+    try:
+        return type_.bytes if isinstance(type_, TensorType) else None
+    except UnknownShapeError:
+        return None
+
+
+def _highest(buffers: list[_Buffer], extra: dict[int, int], steps: int) -> tuple[int, int]:
+    """Return the step at which most bytes are alive, and how many."""
+    changes = [0] * (steps + 2)
+    for one in buffers:
+        changes[one.first] += one.size
+        changes[one.last + 1] -= one.size
+    alive = [live + extra.get(step, 0) for step, live in enumerate(accumulate(changes))]
+    step = max(range(max(steps, 1)), key=alive.__getitem__)
+    return step, alive[step]

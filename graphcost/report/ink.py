@@ -1,0 +1,50 @@
+"""How each format writes names and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from graphcost import units
+from graphcost.report import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphcost.bounds import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """How a format writes names and numbers."""
+
+    name: Callable[[str], str]
+    """A name from the file, safe for the format."""
+    prose: Callable[[str], str]
+    """A sentence that holds names from the file, safe for the format."""
+    count: Callable[[int], str] = units.count
+    """A number of parameters, multiply-accumulates or FLOPs."""
+    size: Callable[[int], str] = units.size
+    """A number of bytes."""
+
+    def with_every_digit(self) -> Ink:
+        """Return the same with every digit, in groups of three."""
+        return replace(self, count="{:,}".format, size="{:,}".format)
+
+
+TERMINAL = Ink(escape.name, escape.prose)
+MARKDOWN = Ink(escape.markdown_name, escape.markdown_prose)
+MACHINE = Ink(escape.visible, escape.visible, str, str)
+"""Every digit, and nothing else."""
+
+
+def bounded(number: Bounds, show: Callable[[int], str]) -> str:
+    """Return a number, or the range it is in; `>=` where it has no upper end.
+
+    >>> from graphcost.results import Bounds
+    >>> bounded(Bounds.exactly(5), str), bounded(Bounds(1, 5), str), bounded(Bounds(5, None), str)
+    ('5', '1–5', '>= 5')
+    """
+    if number.high is None:
+        return f">= {show(number.low)}"
+    return show(number.low) if number.is_exact else f"{show(number.low)}–{show(number.high)}"

@@ -1,0 +1,178 @@
+"""A report as JSON: schema 1, described by docs/reference/report.schema.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphcost.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graphcost.call import Call
+    from graphcost.results import Latency, Report, Row
+    from graphcost.terms import Term
+    from graphcost.types import Type
+
+    _Type = tuple[str | None, list[int | None] | None]
+
+SCHEMA = 1
+
+
+def render(report: Report) -> str:
+    """Return the report as JSON text, characters beyond ASCII escaped."""
+    parts: dict[Call, _Parts] = {}
+    nodes = ",".join([_encode(_node(row, parts)) for row in report.rows])  # one by one: few objects are alive at once
+    return f'{_encode(_without_nodes(report))[:-1]},"nodes":[{nodes}]}}\n'
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Return the report as JSON has it: counts as integers, sizes in bytes, times in seconds."""
+    parts: dict[Call, _Parts] = {}
+    return {**_without_nodes(report), "nodes": [_node(row, parts) for row in report.rows]}
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _without_nodes(report: Report) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "model": _model(report),
+        "settings": {
+            "convention": report.settings.convention,
+            "dims": dict(report.settings.dims),
+            "shapes": {name: list(shape) for name, shape in report.settings.shapes.items()},
+            "devices": list(report.settings.devices),
+        },
+        "assumptions": [
+            {"dimension": one.dimension, "value": one.value, "reason": one.reason} for one in report.assumptions
+        ],
+        "totals": _totals(report),
+        "bounds": {name: [bounds.low, bounds.high] for name, bounds in report.bounds.items()},
+        "complete": report.complete,
+        "memory": _memory(report),
+        "latency": [_latency(one) for one in report.latency],
+        "unpriced": list(report.unpriced),
+        "unknown": list(report.unknown),
+        "findings": [
+            {"code": one.code, "severity": one.severity, "where": one.where, "message": one.message}
+            for one in report.findings
+        ],
+    }
+
+
+def _model(report: Report) -> dict[str, Any]:
+    model = report.model
+    return {
+        "name": model.name,
+        "source": model.source,
+        "format": model.format,
+        "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},
+        "producer": model.producer,
+    }
+
+
+def _totals(report: Report) -> dict[str, Any]:
+    bounds = report.bounds
+    return {
+        "parameters": report.total.parameters,
+        "trainable_parameters": None,
+        "macs": bounds["macs"].best,
+        "flops": bounds["flops"].best if "flops" in bounds else None,
+        "cost": {
+            "value": bounds["cost"].best,
+            "unit": report.settings.unit,
+            "convention": report.settings.convention,
+        },
+        "bytes_read": bounds["bytes_read"].best,
+        "bytes_written": bounds["bytes_written"].best,
+        "weight_bytes": report.weights.bytes,
+        "prepared_bytes": bounds["prepared_bytes"].best,
+    }
+
+
+def _memory(report: Report) -> dict[str, Any]:
+    return {
+        "weight_bytes": report.weights.bytes,
+        "weight_bytes_by_dtype": dict(report.weights.stored),
+        "activation_bytes": report.memory.activations.best,
+        "ideal_peak_bytes": report.memory.peak.best,
+        "peak_at": report.memory.peak_at,
+        "alive_at_peak": [{"name": one.name, "bytes": one.bytes} for one in report.memory.alive],
+    }
+
+
+def _latency(one: Latency) -> dict[str, Any]:
+    return {
+        "device": one.device,
+        "seconds": one.seconds,
+        "is_lower_bound": one.is_lower_bound,
+        "bound": one.bound,
+        "grade": one.grade,
+        "error": one.error,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the rows of one call have in common; made once, it stands in each of them."""
+
+    terms: list[dict[str, Any]]
+    inputs: list[_Type | None]
+    outputs: list[_Type | None]
+
+
+def _node(row: Row, parts: dict[Call, _Parts]) -> dict[str, Any]:
+    cost, node, call = row.cost, row.cost.node, row.cost.call
+    if call not in parts:
+        parts[call] = _Parts([_term(one) for one in cost.terms], _types(call.inputs), _types(call.outputs))
+    shared = parts[call]
+    is_open = cost.status.is_open
+    return {
+        "id": row.id,
+        "name": node.name,
+        "op_type": node.op_type,
+        "domain": node.domain,
+        "layer": row.layer,
+        "parent": row.parent,
+        "times": row.times,
+        "status": cost.status.value,
+        "reason": cost.reason or None,
+        "inputs": _values(node.inputs, shared.inputs),
+        "outputs": _values(node.outputs, shared.outputs),
+        "parameters": cost.parameters,
+        "macs": None if is_open else row.macs.high,
+        "cost": None if is_open or row.value is None else row.value.high,
+        "bytes_read": row.read.high,
+        "bytes_written": row.written.high,
+        "terms": shared.terms,
+    }
+
+
+def _term(one: Term) -> dict[str, Any]:
+    dtype = one.dtype.value if one.dtype else None
+    return {"what": one.what, "arith": one.arith.value, "count": one.count, "dtype": dtype}
+
+
+def _types(types: Iterable[Type | None]) -> list[_Type | None]:
+    return [None if one is None else _type(one) for one in types]
+
+
+def _type(one: Type) -> _Type:
+    """Return a type's name, and its shape; null where not even the rank is known."""
+    if not isinstance(one, TensorType):
+        return str(one), None
+    shape = None if one.shape is None else [dim if isinstance(dim, int) else None for dim in one.shape]
+    return one.dtype.value if one.dtype else None, shape
+
+
+def _values(names: Iterable[str], types: Iterable[_Type | None]) -> list[dict[str, Any]]:
+    """Return the values that are there."""
+    return [
+        {"name": name, "dtype": one[0], "shape": one[1]}
+        for name, one in zip(names, types, strict=False)
+        if name and one
+    ]

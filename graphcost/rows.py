@@ -1,0 +1,82 @@
+"""NodeCosts -> the lines of a report, under one convention."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graphcost.bounds import NOTHING
+from graphcost.results import Finding, Row
+from graphcost.tally import Tally, by_convention, macs
+from graphcost.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from graphcost.bounds import Bounds
+    from graphcost.call import Call, TypedGraph
+    from graphcost.conventions import Convention
+    from graphcost.results import BodyCost, NodeCost, Pattern
+
+
+def rows_of(nodes: Iterable[NodeCost], convention: Convention) -> tuple[Row, ...]:
+    """Return a line per node, those of its bodies below it; a body that several nodes share is listed once."""
+    return tuple(_Lister(Tally(macs), by_convention(convention)).rows(nodes, None, "", 1))
+
+
+@dataclass(slots=True)
+class _Lister:
+    """Lists nodes; nodes that share a call share its numbers."""
+
+    macs: Tally
+    value: Tally
+    _numbers: dict[tuple[Call, Pattern], tuple[Bounds, Bounds | None]] = field(default_factory=dict)
+    _listed: set[BodyCost] = field(default_factory=set)
+    _taken: set[str] = field(default_factory=set)
+
+    def rows(self, nodes: Iterable[NodeCost], parent: str | None, prefix: str, times: int | None) -> Iterator[Row]:
+        for node in nodes:
+            key = (node.call, node.pattern)
+            if key not in self._numbers:
+                self._numbers[key] = (self.macs.node(node) or NOTHING, self.value.node(node))
+            count, worth = self._numbers[key]
+            row_id = self._unique(prefix + node.id)
+            yield Row(row_id, parent, times, node, count, worth, node.read, node.written)
+            for body in node.bodies:
+                if body not in self._listed:
+                    self._listed.add(body)
+                    inner = f"{row_id}/{body.label}/" if len(node.bodies) > 1 else f"{row_id}/"
+                    yield from self.rows(body.nodes, row_id, inner, body.times)
+
+    def _unique(self, wanted: str) -> str:
+        """Return an id that no other row has: a prefix can make one equal to another node's name."""
+        found, again = wanted, 1
+        while found in self._taken:
+            again += 1
+            found = f"{wanted}#{again}"
+        self._taken.add(found)
+        return found
+
+
+def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding]:
+    """Yield a finding that lists the operators which compute something that the convention does not count."""
+    times = Counter(row.cost.node.operator for row in rows if row.value is None)
+    if times:
+        listed = ", ".join(f"{name} ({count})" for name, count in times.most_common())
+        yield Finding("not-counted", "info", convention.name, f"the convention does not count {listed}")
+
+
+def unknown_values(typed: TypedGraph) -> tuple[str, ...]:
+    """Return the names of the values whose shape is not known, those of bodies included, each once."""
+    found: dict[str, None] = {}
+    seen: set[TypedGraph] = set()
+    stack = [typed]
+    while stack:
+        graph = stack.pop()
+        seen.add(graph)
+        found |= dict.fromkeys(
+            name for name, fact in graph.facts.items() if isinstance(fact.type, TensorType) and not fact.type.is_known
+        )
+        stack.extend(body.graph for call in graph.calls for body in call.bodies if body.graph not in seen)
+    return tuple(found)

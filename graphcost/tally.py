@@ -1,0 +1,96 @@
+"""Adds up what nodes cost, the bodies that they run included, each body once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.errors import NodeError, UnknownShapeError
+from graphcost.terms import Arith, multiply_accumulates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graphcost.conventions import Convention
+    from graphcost.results import BodyCost, NodeCost
+    from graphcost.types import DType
+
+Own = Callable[["NodeCost"], Bounds | None]
+"""What a node's own formula counts; None where it isn't counted at all."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Adds up one quantity over nodes and their bodies."""
+
+    own: Own
+    """The quantity of a node's own formula, its bodies left out."""
+    is_whole: Callable[[NodeCost], bool] = lambda _: False
+    """Whether a node's own formula says all, so that its bodies are left out."""
+    _bodies: dict[BodyCost, Bounds | None] = field(default_factory=dict)
+
+    def node(self, node: NodeCost) -> Bounds | None:
+        """Return the quantity of a node, its bodies included; None where nothing of it is counted."""
+        own = self.own(node)
+        if not node.bodies or self.is_whole(node):
+            return own
+        found = [self._times(body) for body in node.bodies]
+        counted = [one for one in (*found, own) if one is not None]
+        if not counted:
+            return None
+        inner = reduce(Bounds.either, [one or NOTHING for one in found])
+        return inner + (own or NOTHING)
+
+    def nodes(self, nodes: Iterable[NodeCost]) -> Bounds | None:
+        """Return the sum over the nodes that work in every run; None where nothing is counted."""
+        counted = [found for one in nodes if one.status.is_per_run and (found := self.node(one)) is not None]
+        return Bounds.total(counted) if counted else None
+
+    def _times(self, body: BodyCost) -> Bounds | None:
+        if body not in self._bodies:
+            once = self.nodes(body.nodes)
+            self._bodies[body] = None if once is None else once.times(body.times)
+        return self._bodies[body]
+
+
+def macs(node: NodeCost) -> Bounds:
+    """Return the multiply-accumulates of a node's own formula."""
+    return _unless_open(node, multiply_accumulates(node.terms))
+
+
+def flops_in(dtype: DType | None) -> Own:
+    """Return what counts the FLOPs in one element type: 2 per multiply-accumulate, 1 per any other operation."""
+
+    def own(node: NodeCost) -> Bounds:
+        found = ((2 if one.arith is Arith.MAC else 1) * one.count for one in node.terms if one.dtype is dtype)
+        return _unless_open(node, sum(found))
+
+    return own
+
+
+def by_convention(convention: Convention) -> Tally:
+    """Return what adds up a convention's numbers; its own formula for an operator stands for the whole of it."""
+
+    def has_formula(node: NodeCost) -> bool:
+        return convention.formula(node) is not None
+
+    def own(node: NodeCost) -> Bounds | None:
+        if node.bodies and not has_formula(node):
+            return None
+        if node.reason:
+            return UNBOUNDED
+        try:
+            found = convention.value(node)
+        except (UnknownShapeError, NodeError):
+            return UNBOUNDED
+        return None if found is None else Bounds.exactly(found)
+
+    return Tally(own, has_formula)
+
+
+def _unless_open(node: NodeCost, count: int) -> Bounds:
+    """Return a count, or that it isn't known; what a node with bodies leaves open, its bodies say."""
+    return UNBOUNDED if node.reason and not node.bodies else Bounds.exactly(count)
