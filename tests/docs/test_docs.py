@@ -1,0 +1,42 @@
+"""The documentation says what the code does now."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+@pytest.fixture(scope="module")
+def generated():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+def test_generated_pages_are_up_to_date(generated):
+    stale = [str(path.relative_to(ROOT)) for path, text in generated.items() if path.read_text("utf-8") != text]
+    assert not stale, "run `python docs/generate.py`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_examples_run(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    examples = "\n".join(block for block in PYTHON.findall(path.read_text("utf-8")) if ">>>" in block)
+    test = doctest.DocTestParser().get_doctest(examples, {}, path.name, str(path), 0)
+    assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test).failed == 0
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    missing = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]
+    assert not missing

@@ -1,0 +1,82 @@
+"""The shape of the code base: who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "graphcost"
+
+LAYERS = (
+    {"errors", "units"},
+    {"types", "terms", "bounds", "results", "call"},
+    {"load"},
+    {"order", "graph"},
+    {"shapes"},
+    {"rules", "conventions", "devices"},
+    {"cost", "parameters", "tally"},
+    {"memory", "rows"},
+    {"latency"},
+    {"analysis"},
+    {"explain", "explanation", "operators"},
+    {"report"},
+    {"cli"},
+    {"__main__", "__init__"},
+)
+"""Each room may import from its own layer and those above it."""
+
+UPWARD = {("results", "report"), ("explanation", "report"), ("errors", "results")}
+"""A Report and an Explanation print themselves through report/, locally; an error names the Report's type."""
+
+
+def _imports(path: Path):
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "graphcost":
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (one.name.split(".")[1] for one in node.names if one.name.startswith("graphcost."))
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downward(path):
+    floor = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+    here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    upward = {there for there in _imports(path) if there != here and floor[there] > floor[here]}
+    assert {(here, there) for there in upward} <= UPWARD
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_below_400_lines(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+def _modules_after(code: str) -> set[str]:
+    listed = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    assert _modules_after("import graphcost").isdisjoint({"onnx", "networkx", "numpy", "tensorflow", "onnxruntime"})
+
+
+def test_analysing_imports_neither_frameworks_nor_plotting():
+    seen = _modules_after("import graphcost\ngraphcost.analyze")
+    assert "onnx" in seen
+    assert seen.isdisjoint({"tensorflow", "onnxruntime", "matplotlib", "plotly", "pandas"})
+
+
+def test_the_public_names_are_exactly_those_promised():
+    import graphcost
+
+    assert all(getattr(graphcost, name) is not None for name in graphcost.__all__)
+    assert sorted(graphcost.__all__) == list(graphcost.__all__)
