@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphcost.analysis import analyze
-    from graphcost.errors import GraphcostError, IncompleteError, InvalidModelError, SourceError, UsageError
+    from graphcost.errors import GraphcostError, InvalidModelError, SourceError, UsageError
     from graphcost.explanation import Explanation, explain
     from graphcost.operators import list_conventions, list_devices, list_operators
     from graphcost.report import render
-    from graphcost.results import Report
+    from graphcost.results import IncompleteError, Report
 
 __all__ = [
     "Explanation",
@@ -37,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "Explanation": "explanation",
+    "IncompleteError": "results",
     "Report": "results",
     "analyze": "analysis",
     "explain": "explanation",

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from graphcost import conventions, devices, shapes
 from graphcost.bounds import NOTHING
 from graphcost.cost import Pricing
-from graphcost.errors import IncompleteError
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
 from graphcost.order import sort
 from graphcost.parameters import Parameters, stored_bytes
-from graphcost.results import Report, Settings, Source, Status, Weights, group, summed
+from graphcost.results import IncompleteError, Report, Settings, Source, Status, Weights, group, summed
 from graphcost.rows import not_counted, rows_of, unknown_values
 
 if TYPE_CHECKING:

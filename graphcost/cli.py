@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import graphcost
-from graphcost.errors import GraphcostError, IncompleteError, UsageError
+from graphcost.errors import GraphcostError, UsageError
 from graphcost.report.columns import COLUMNS
 from graphcost.report.escape import prose
 from graphcost.report.save import save
+from graphcost.results import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,15 +6,10 @@ GraphcostError                 the base: catch this one to catch them all
 ├── NodeError                  one node breaks its operator's specification     (its status: invalid)
 ├── UnknownShapeError          a rule needs a dimension that is not known       (its status: unknown)
 ├── UsageError                 an option that makes no sense for this model     (exit 2)
-└── IncompleteError            strict, and something is unpriced or unknown     (exit 4)
+└── results.IncompleteError    strict, and something is unpriced or unknown     (exit 4)
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from graphcost.results import Report
 
 
 class GraphcostError(Exception):
@@ -39,11 +34,3 @@ class UnknownShapeError(GraphcostError):
 
 class UsageError(GraphcostError):
     """An option names something that does not exist, or does not fit the model."""
-
-
-class IncompleteError(GraphcostError):
-    """`strict` was asked for, and the report is not complete. The report comes along."""
-
-    def __init__(self, message: str, report: Report) -> None:
-        super().__init__(message)
-        self.report = report

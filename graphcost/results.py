@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphcost.bounds import NOTHING, Bounds
+from graphcost.errors import GraphcostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -347,6 +348,14 @@ class Report:
         from graphcost.report import html  # noqa: PLC0415  # as above
 
         return html.render(self)
+
+
+class IncompleteError(GraphcostError):
+    """`strict` was asked for, and the report is not complete. The report comes along."""
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def group(name: str, rows: Iterable[Row]) -> Group:

@@ -29,8 +29,8 @@ LAYERS = (
 )
 """Each room may import from its own layer and those above it."""
 
-UPWARD = {("results", "report"), ("explanation", "report"), ("errors", "results")}
-"""A Report and an Explanation print themselves through report/, locally; an error names the Report's type."""
+UPWARD = {("results", "report"), ("explanation", "report")}
+"""A Report and an Explanation print themselves through report/, locally."""
 
 
 def _imports(path: Path):

@@ -6,8 +6,7 @@ import pytest
 from build import model
 
 from graphcost.analysis import analyze
-from graphcost.errors import IncompleteError
-from graphcost.results import Status
+from graphcost.results import IncompleteError, Status
 
 STATUSES = {
     "priced": ("float[1,4] x => float[M] y", ["y = Relu(x)"], Status.PRICED),
