@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphcost import conventions, devices, shapes
 from graphcost.bounds import NOTHING
-from graphcost.cost import Pricing
+from graphcost.cost import Pricer
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
@@ -70,7 +70,7 @@ def _analyze(
     typed = shapes.infer(model, dims, input_shapes)
     parameters = Parameters()
     parameters.count(typed.graph)
-    nodes = Pricing(parameters.by_node).graph(typed.graph)
+    nodes = Pricer(parameters.by_node).graph(typed.graph)
     rows = rows_of(nodes, convention)
     top = [row for row in rows if row.parent is None]
     total = summed("total", top, counts_preparation=convention.includes_preparation)

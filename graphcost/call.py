@@ -11,7 +11,7 @@ from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.types import UNKNOWN, TensorType, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from graphcost.types import Array, DType, Graph
 
@@ -188,6 +188,17 @@ class TypedGraph:
     """One per node, in the same order; nodes with the same signature share one."""
     facts: Mapping[str, Fact]
     """What is known of each value; one that nothing writes has none."""
+
+    def each(self) -> Iterator[TypedGraph]:
+        """Yield this graph and those of all bodies below it, each once."""
+        seen = {self}
+        stack = [self]
+        while stack:
+            graph = stack.pop()
+            yield graph
+            inner = {body.graph: None for call in graph.calls for body in call.bodies if body.graph not in seen}
+            seen.update(inner)
+            stack.extend(inner)
 
     def type_of(self, name: str) -> Type:
         """Return a value's type."""

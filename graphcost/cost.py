@@ -12,6 +12,7 @@ from graphcost.bounds import UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Stage
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.order import ids
+from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
 from graphcost.rules import registry
 from graphcost.rules.registry import each_once
@@ -31,15 +32,15 @@ class _Priced:
     """What a call costs; all nodes that share the call share this."""
 
     status: Status
+    reason: str = ""
     terms: tuple[Term, ...] = ()
     read: Bounds = UNBOUNDED
     written: Bounds = UNBOUNDED
     bodies: tuple[BodyCost, ...] = ()
-    reason: str = ""
 
 
 @dataclass(slots=True)
-class Pricing:
+class Pricer:
     """Prices graphs, each call and each body once."""
 
     parameters: Mapping[Node, int]
@@ -51,9 +52,9 @@ class Pricing:
         """Return what each node of a graph costs."""
         known = self._bodies.get(typed)
         if known is None:
-            patterns = _patterns(typed)
+            known_patterns = patterns(typed)
             known = self._bodies[typed] = tuple(
-                self._node(key, node, call, patterns.get(node, ""))
+                self._node(key, node, call, known_patterns.get(node, ""))
                 for key, node, call in zip(ids(typed.graph), typed.graph.nodes, typed.calls, strict=True)
             )
         return known
@@ -83,32 +84,29 @@ class Pricing:
 
     def _by_rule(self, call: Call) -> _Priced:
         if call.problem:
-            return _with_traffic(call, None, _Priced(Status.INVALID, reason=call.problem))
+            return _with_traffic(call, None, _Priced(Status.INVALID, call.problem))
         if call.bodies:
             return self._of_bodies(call.bodies)
-        entry = registry.find(call.op_type, call.domain, call.opset)
+        entry = registry.of(call)
         if entry is None:
             return _with_traffic(call, None, self._by_specified_body(call))
         if call.schema is NO_SCHEMA and not call.domain:
-            return _Priced(Status.INVALID, reason=f"opset {call.opset} has no operator {call.op_type}")
+            return _Priced(Status.INVALID, f"opset {call.opset} has no operator {call.op_type}")
         return _with_traffic(call, entry, _by_entry(call, entry))
 
     def _by_specified_body(self, call: Call) -> _Priced:
         """Price the function body that the specification gives the operator."""
         typed = shapes.body_of(call)
         if typed is None:
-            return _Priced(Status.UNPRICED, reason=f"there is no rule for {call.op_type}")
+            return _Priced(Status.UNPRICED, f"there is no rule for {call.op_type}")
         body = BodyCost(call.op_type, 1, self.graph(typed))
-        return _Priced(_worst(body), bodies=(body,), reason=_reason(body))
+        return _Priced(*_standing((body,)), bodies=(body,))
 
     def _of_bodies(self, bodies: tuple[Body, ...]) -> _Priced:
         """Price control flow and functions by what they run."""
         found = tuple(BodyCost(one.label, one.times, self.graph(one.graph)) for one in bodies)
         read, written = _moved(found, lambda one: one.read), _moved(found, lambda one: one.written)
-        if any(one.times is None for one in found):
-            return _Priced(Status.UNKNOWN, (), read, written, found, "how often its body runs is not known")
-        open_one = next((one for one in found if _worst(one).is_open), found[0])
-        return _Priced(_worst(open_one), (), read, written, found, _reason(open_one))
+        return _Priced(*_standing(found), read=read, written=written, bodies=found)
 
 
 def _by_entry(call: Call, entry: Entry) -> _Priced:
@@ -118,10 +116,11 @@ def _by_entry(call: Call, entry: Entry) -> _Priced:
     try:
         terms = tuple(entry.terms(call))
     except UnknownShapeError as fault:
-        return _Priced(Status.UNKNOWN, reason=str(fault))
+        return _Priced(Status.UNKNOWN, str(fault))
     except NodeError as fault:
-        return _Priced(Status.INVALID, reason=str(fault))
-    return _Priced(Status.PRICED, tuple(_typed(term, call) for term in terms))
+        return _Priced(Status.INVALID, str(fault))
+    status = Status.PRICED if terms else Status.FREE  # Dropout in inference, a Clip without bounds
+    return _Priced(status, terms=tuple(_typed(term, call) for term in terms))
 
 
 _BY_STAGE = {Stage.PREPARATION: Status.PREPARATION, Stage.SHAPE: Status.SHAPE}
@@ -131,13 +130,13 @@ def _typed(term: Term, call: Call) -> Term:
     return term if term.dtype else replace(term, dtype=call.dtype)
 
 
-def _worst(body: BodyCost) -> Status:
-    """Return the status of a body: that of its first node whose cost is not known, else priced."""
-    return next((one.status for one in body.nodes if one.status.is_open), Status.PRICED)
-
-
-def _reason(body: BodyCost) -> str:
-    return next((f"{one.id}: {one.reason}" for one in body.nodes if one.status.is_open), "")
+def _standing(bodies: tuple[BodyCost, ...]) -> tuple[Status, str]:
+    """Return how far the cost of some bodies is known, and what stands against it: the first node that is open."""
+    if any(body.times is None for body in bodies):
+        return Status.UNKNOWN, "how often its body runs is not known"
+    for node in (one for body in bodies for one in body.nodes if one.status.is_open):
+        return node.status, f"{node.id}: {node.reason}"
+    return Status.PRICED, ""
 
 
 def _moved(bodies: tuple[BodyCost, ...], bytes_of: Callable[[NodeCost], Bounds]) -> Bounds:
@@ -155,34 +154,3 @@ def _with_traffic(call: Call, entry: Entry | None, priced: _Priced) -> _Priced:
     except (NodeError, UnknownShapeError):
         return priced
     return replace(priced, read=Bounds.exactly(read), written=Bounds.exactly(written))
-
-
-def _patterns(typed: TypedGraph) -> dict[Node, Pattern]:
-    """Return the nodes that conventions price as a part of something larger."""
-    writers = {name: node for node in typed.graph.nodes for name in node.outputs}
-    found: dict[Node, Pattern] = {}
-    for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
-        if node.op_type == "Add" and _is_bias(typed, node, call, writers):
-            found[node] = "bias"
-        elif node.op_type == "Reciprocal" and _op_type(writers.get(node.inputs[0])) == "Sqrt":
-            found[node] = "rsqrt"
-    return found
-
-
-PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_PASSES_ON = frozenset({"Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-
-
-def _is_bias(typed: TypedGraph, node: Node, call: Call, writers: Mapping[str, Node]) -> bool:
-    """Return whether an Add adds a parameter to a product, directly or behind a change of layout."""
-    for product, bias in (node.inputs, node.inputs[::-1]):
-        if call.stage is Stage.RUN and typed.stage_of(bias) is Stage.PREPARATION:
-            writer = writers.get(product)
-            while writer is not None and writer.op_type in _PASSES_ON:
-                writer = writers.get(writer.inputs[0])
-            return _op_type(writer) in PRODUCTS
-    return False
-
-
-def _op_type(node: Node | None) -> str:
-    return node.op_type if node else ""

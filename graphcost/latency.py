@@ -16,7 +16,7 @@ from graphcost.errors import UnknownShapeError, UsageError
 from graphcost.results import Latency
 from graphcost.rules import registry
 from graphcost.tally import Tally, flops_in
-from graphcost.types import TensorType
+from graphcost.types import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,7 +84,7 @@ def _outer_bytes(typed: TypedGraph) -> Iterator[int]:
 
 
 def _read(call: Call) -> int:
-    entry = registry.find(call.op_type, call.domain, call.opset)
+    entry = registry.of(call)
     try:
         return entry.traffic(call)[0] if entry else 0
     except UnknownShapeError:
@@ -92,8 +92,4 @@ def _read(call: Call) -> int:
 
 
 def _size(typed: TypedGraph, name: str) -> int:
-    found = typed.type_of(name)
-    try:
-        return found.bytes if isinstance(found, TensorType) else 0
-    except UnknownShapeError:
-        return 0
+    return size_of(typed.type_of(name)) or 0

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import Bounds
 from graphcost.call import Stage
-from graphcost.errors import UnknownShapeError
 from graphcost.order import last_reads
 from graphcost.results import Live, Memory
 from graphcost.rules import registry
-from graphcost.types import TensorType
+from graphcost.types import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphcost.call import Call, TypedGraph
-    from graphcost.types import Node, Type
+    from graphcost.types import Node
 
 
 def ideal(typed: TypedGraph, ids: Sequence[str]) -> Memory:
@@ -81,7 +80,7 @@ class _Planner:
         computed = [size for call in typed.calls if call.stage is Stage.RUN for size in self._computed(call)]
         extra = {step: max(body.peak.low - self._written(typed.calls[step]), 0) for step, body in inner.items()}
         is_known = None not in computed and all(body.peak.high is not None for body in inner.values())
-        is_known &= not with_inputs or all(_size(typed.type_of(name)) is not None for name in typed.graph.inputs)
+        is_known &= not with_inputs or all(size_of(typed.type_of(name)) is not None for name in typed.graph.inputs)
         activations = sum(filter(None, computed)) + sum(body.activations.low for body in inner.values())
         step, peak = _highest(buffers, extra, len(typed.calls))
         alive = tuple(
@@ -109,7 +108,7 @@ class _Planner:
     def _reuse_of(self, call: Call) -> _Reuse:
         known = self._reuse.get(call)
         if known is None:
-            sizes = tuple(0 if one is None else _size(one) for one in call.outputs)
+            sizes = tuple(map(size_of, call.outputs))
             known = self._reuse[call] = _Reuse(registry.is_view(call), registry.overwrites(call), sizes)
         return known
 
@@ -118,7 +117,7 @@ class _Planner:
         last = last_reads(typed.graph)
         by_value: dict[str, _Buffer] = {}
         for name in typed.graph.inputs if with_inputs else ():
-            by_value[name] = _Buffer(_size(typed.type_of(name)) or 0, 0, last.get(name, 0), [(0, name)])
+            by_value[name] = _Buffer(size_of(typed.type_of(name)) or 0, 0, last.get(name, 0), [(0, name)])
         buffers = list(by_value.values())
         for step, (node, call) in enumerate(zip(typed.graph.nodes, typed.calls, strict=True)):
             if call.stage is not Stage.RUN:
@@ -151,13 +150,6 @@ def _shared(node: Node, reuse: _Reuse, step: int, by_value: dict[str, _Buffer]) 
 
 def _bounds(size: int, *, is_known: bool) -> Bounds:
     return Bounds(size, size if is_known else None)
-
-
-def _size(type_: Type) -> int | None:
-    try:
-        return type_.bytes if isinstance(type_, TensorType) else None
-    except UnknownShapeError:
-        return None
 
 
 def _highest(buffers: list[_Buffer], extra: dict[int, int], steps: int) -> tuple[int, int]:

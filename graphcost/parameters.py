@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.call import Stage
-from graphcost.errors import UnknownShapeError
 from graphcost.results import Finding
 from graphcost.rules import registry
 from graphcost.shapes.evaluate import constant
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,14 +211,8 @@ def _left_behind(typed: TypedGraph) -> Iterator[Bounds]:
         if call.stage is Stage.PREPARATION and node.op_type != "Constant" and not registry.is_view(call):
             for name, type_ in zip(node.outputs, call.outputs, strict=True):
                 if name in read:
-                    yield _size(type_)
-
-
-def _size(type_: Type | None) -> Bounds:
-    try:
-        return Bounds.exactly(type_.bytes) if isinstance(type_, TensorType) else UNBOUNDED
-    except UnknownShapeError:
-        return UNBOUNDED
+                    size = size_of(type_)
+                    yield UNBOUNDED if size is None else Bounds.exactly(size)
 
 
 def stored_bytes(model: Model) -> dict[str, int]:

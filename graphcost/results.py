@@ -53,7 +53,7 @@ class Status(Enum):
     PRICED = "priced"
     """A rule, or its body, says what it computes."""
     FREE = "free"
-    """Declared to compute nothing; it may move bytes."""
+    """Declared to compute nothing, or its formula has no part for these attributes; it may move bytes."""
     PREPARATION = "preparation"
     """Depends on weights and constants alone: computed once, when the model is loaded."""
     SHAPE = "shape"
@@ -107,6 +107,11 @@ class NodeCost:
     """What it is part of."""
     reason: str = ""
     """Why its cost is not known."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its own formula says what it computes; the status of preparation does not tell."""
+        return not self.reason or bool(self.bodies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphcost.call import Call, TypedGraph
     from graphcost.conventions import Convention
     from graphcost.results import BodyCost, NodeCost, Pattern
+    from graphcost.types import Type
 
 
 def rows_of(nodes: Iterable[NodeCost], convention: Convention) -> tuple[Row, ...]:
@@ -69,14 +70,9 @@ def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding
 
 def unknown_values(typed: TypedGraph) -> tuple[str, ...]:
     """Return the names of the values whose shape is not known, those of bodies included, each once."""
-    found: dict[str, None] = {}
-    seen: set[TypedGraph] = set()
-    stack = [typed]
-    while stack:
-        graph = stack.pop()
-        seen.add(graph)
-        found |= dict.fromkeys(
-            name for name, fact in graph.facts.items() if isinstance(fact.type, TensorType) and not fact.type.is_known
-        )
-        stack.extend(body.graph for call in graph.calls for body in call.bodies if body.graph not in seen)
-    return tuple(found)
+    facts = (item for graph in typed.each() for item in graph.facts.items())
+    return tuple(dict.fromkeys(name for name, fact in facts if _is_unknown(fact.type)))
+
+
+def _is_unknown(type_: Type) -> bool:
+    return isinstance(type_, TensorType) and not type_.is_known

@@ -80,7 +80,7 @@ def by_convention(convention: Convention) -> Tally:
     def own(node: NodeCost) -> Bounds | None:
         if node.bodies and not has_formula(node):
             return None
-        if node.reason:
+        if not node.is_known:
             return UNBOUNDED
         try:
             found = convention.value(node)
@@ -93,4 +93,4 @@ def by_convention(convention: Convention) -> Tally:
 
 def _unless_open(node: NodeCost, count: int) -> Bounds:
     """Return a count, or that it isn't known; what a node with bodies leaves open, its bodies say."""
-    return UNBOUNDED if node.reason and not node.bodies else Bounds.exactly(count)
+    return Bounds.exactly(count) if node.is_known else UNBOUNDED

@@ -61,7 +61,7 @@ class DType(Enum):
     @property
     def bits(self) -> int | None:
         """Bits per element as stored; None for strings, whose size no type tells."""
-        return _BITS[self]
+        return _BITS.get(self)
 
     @property
     def is_float(self) -> bool:
@@ -74,14 +74,13 @@ class DType(Enum):
         return self.value.startswith(("int", "uint"))
 
 
-_BITS: dict[DType, int | None] = {
-    dtype: None
-    if dtype is DType.STRING
-    else 8
-    if dtype is DType.BOOL or dtype.value.startswith("float8")
-    else int("".join(c for c in dtype.value.split("_")[0] if c.isdigit()))
-    for dtype in DType
-}
+_BITS = {
+    DType.FLOAT64: 64, DType.FLOAT32: 32, DType.FLOAT16: 16, DType.BFLOAT16: 16, DType.FLOAT8E4M3FN: 8,
+    DType.FLOAT8E4M3FNUZ: 8, DType.FLOAT8E5M2: 8, DType.FLOAT8E5M2FNUZ: 8, DType.FLOAT8E8M0: 8, DType.FLOAT6E2M3: 6,
+    DType.FLOAT6E3M2: 6, DType.FLOAT4E2M1: 4, DType.COMPLEX128: 128, DType.COMPLEX64: 64, DType.INT64: 64,
+    DType.INT32: 32, DType.INT16: 16, DType.INT8: 8, DType.INT4: 4, DType.INT2: 2, DType.UINT64: 64, DType.UINT32: 32,
+    DType.UINT16: 16, DType.UINT8: 8, DType.UINT4: 4, DType.UINT2: 2, DType.BOOL: 8,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +171,22 @@ _INTEGERS = frozenset({int})
 Type = TensorType | SequenceType | OptionalType | MapType
 UNKNOWN = TensorType(None, None)
 """A value of which nothing is known."""
+
+
+def size_of(type_: Type | None) -> int | None:
+    """Return the bytes of a value of a type, 0 where there is none; None where they aren't known."""
+    if type_ is None:
+        return 0
+    try:
+        return type_.bytes if isinstance(type_, TensorType) else None
+    except UnknownShapeError:
+        return None
+
+
+def shape_of(type_: Type) -> Shape:
+    """Return a type's shape, empty where it has none or the rank isn't known."""
+    return (type_.shape or ()) if isinstance(type_, TensorType) else ()
+
 
 Role = Literal["input", "initializer", "computed"]
 

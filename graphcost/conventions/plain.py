@@ -29,6 +29,7 @@ MACS = Convention(
 
 
 def _with_bias(node: NodeCost) -> int:
+    """1 per multiply-accumulate, and 1 per output where there is a bias."""
     return products(node) + biased(node)
 
 

@@ -20,12 +20,12 @@ def products(node: NodeCost) -> int:
 
 
 def elements_in(node: NodeCost) -> int:
-    """Return the elements of the first input."""
+    """1 per element of the first input."""
     return _elements(node.call.inputs[0])
 
 
 def elements_out(node: NodeCost) -> int:
-    """Return the elements of the first output."""
+    """1 per element of the output."""
     return _elements(node.call.outputs[0])
 
 

@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 
 def _product(node: NodeCost) -> int:
+    """2 per multiply-accumulate; the bias is left out."""
     return 2 * products(node)
 
 
 def _pool(node: NodeCost) -> int:
+    """The window's elements per output."""
     return elements_out(node) * window(node)
 
 
 def _softmax(node: NodeCost) -> int:
+    """6 per element."""
     return 6 * elements_out(node)
 
 
@@ -34,6 +37,7 @@ def _rnn(node: NodeCost) -> int | None:
 
 
 def _nothing(_node: NodeCost) -> int:
+    """0: an Add of a product's output and a parameter is a bias, which is left out."""
     return 0
 
 

@@ -184,9 +184,10 @@ def attribute(proto: onnx.AttributeProto) -> Any:
     return read(proto) if read else None
 
 
-def attribute_proto(name: str, value: Any) -> onnx.AttributeProto:
-    """Return an attribute as protobuf has it."""
-    return helper.make_attribute(name, numpy_helper.from_array(value) if hasattr(value, "dtype") else value)
+def attribute_proto(name: str, value: Any, kind: int | None = None) -> onnx.AttributeProto:
+    """Return an attribute as protobuf has it; `kind`, its AttributeType, tells what an empty list lists."""
+    held = numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+    return helper.make_attribute(name, held, attr_type=kind)
 
 
 def _tensor_attribute(proto: onnx.AttributeProto) -> Array | TensorType:

@@ -10,7 +10,7 @@ from onnx import defs
 
 from graphcost.call import NO_SCHEMA, Schema
 from graphcost.load import protos
-from graphcost.types import UNKNOWN
+from graphcost.types import UNKNOWN, TensorType
 
 if TYPE_CHECKING:
     from graphcost.call import Call
@@ -64,7 +64,7 @@ def newest(domain: str) -> int:
 def body(call: Call) -> onnx.FunctionProto | None:
     """Return the function body that the specification gives a call's operator at its opset; None without one."""
     found: Any = definition(call.op_type, call.domain, call.opset)  # its stub lacks the methods asked for here
-    if found is None or _takes_graphs(found):
+    if found is None or _takes_graphs(found) or any(_is_left_out(one) for one in call.attributes.values()):
         return None
     version = _latest(found.function_opset_versions, call.opset)
     if version is not None:
@@ -74,13 +74,21 @@ def body(call: Call) -> onnx.FunctionProto | None:
         return None
     node = _node(call).SerializeToString()
     types = [protos.proto_of(one or UNKNOWN).SerializeToString() for one in call.inputs]
-    built = found.get_context_dependent_function_with_opset_version(version, node, types)
+    try:
+        built = found.get_context_dependent_function_with_opset_version(version, node, types)
+    except Exception:  # noqa: BLE001  # whatever its C++ throws; there is no body for such a node
+        return None
     return onnx.FunctionProto.FromString(built) if built else None
 
 
 def _takes_graphs(found: defs.OpSchema) -> bool:
     """Return whether an operator takes a graph as an attribute, which a Call does not carry."""
     return any(one.type is defs.OpSchema.AttrType.GRAPH for one in found.attributes.values())
+
+
+def _is_left_out(value: Any) -> bool:
+    """Return whether an attribute is too large to be read, or of a kind that isn't read."""
+    return value is None or isinstance(value, TensorType)
 
 
 def _latest(versions: list[int], opset: int) -> int | None:
@@ -97,5 +105,7 @@ def _node(call: Call) -> onnx.NodeProto:
 
 def attributes(call: Call) -> list[onnx.AttributeProto]:
     """Return a call's attributes, and the specification's defaults for those that it doesn't set."""
+    found = definition(call.op_type, call.domain, call.opset)
+    kinds = {name: int(one.type) for name, one in found.attributes.items()} if found else {}  # type: ignore[call-overload]  # an enum of C++
     values = {**call.schema.defaults, **call.attributes}
-    return [protos.attribute_proto(name, value) for name, value in values.items()]
+    return [protos.attribute_proto(name, value, kinds.get(name)) for name, value in values.items()]

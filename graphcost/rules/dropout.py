@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
 
-from graphcost.rules import registry
+from graphcost.rules.registry import each_once, rule
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:
@@ -15,11 +14,19 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
+def traffic(call: Call) -> tuple[int, int]:
+    """Return the bytes of a Dropout: in inference only the mask is written, where it is asked for."""
+    if _trains(call):
+        return each_once(call)
+    return 0, call.output("mask").bytes if call.has_output("mask") else 0
+
+
+@rule("Dropout", traffic=traffic, overwrites=True)
 def dropout(call: Call) -> Iterator[Term]:
     """Dropout = data * mask * scale, with mask = (random >= ratio) and scale = 1 / (1 - ratio) known beforehand.
 
-    In inference (no `training_mode` or a false one; before opset 7, `is_test`) the output is the data under another
-    name, and nothing is computed.
+    In inference (no `training_mode` or a false one; before opset 7, `is_test`; opsets 7 to 11 know nothing else) the
+    output is the data under another name, and nothing is computed.
 
     Source: https://onnx.ai/onnx/operators/onnx__Dropout.html
     """
@@ -32,23 +39,9 @@ def dropout(call: Call) -> Iterator[Term]:
     yield work("* scale", Arith.MUL, outputs=outputs)
 
 
-def traffic(call: Call) -> tuple[int, int]:
-    """Return the bytes of a Dropout: in inference only the mask is written, where it is asked for."""
-    if _trains(call):
-        return registry.each_once(call)
-    return 0, call.output("mask").bytes if call.has_output("mask") else 0
-
-
 def _trains(call: Call) -> bool:
     if call.opset < 7:
         return call.attr("is_test", int) == 0
     if call.opset < 12 or call.optional("training_mode") is None:
         return False
     return bool(call.constant("training_mode"))
-
-
-_DOC = inspect.cleandoc(dropout.__doc__ or "")
-_INFERENCE = "Opsets 7 to 11 know Dropout in inference alone: its output is its input under another name."
-registry.add(registry.Entry("Dropout", "", 12, _DOC, dropout, traffic, overwrites=True))
-registry.add(registry.Entry("Dropout", "", 7, _INFERENCE, None, traffic, overwrites=True))
-registry.add(registry.Entry("Dropout", "", 1, _DOC, dropout, traffic, overwrites=True))

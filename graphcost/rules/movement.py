@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-def in_place(_call: Call) -> tuple[int, int]:
-    """Return the traffic of what is there when the model is loaded: none."""
-    return 0, 0
-
-
 def writes_only(call: Call) -> tuple[int, int]:
     """Return the traffic of an operator that reads no element of its inputs, only their shapes."""
     return each_once(replace(call, inputs=()))
@@ -50,7 +45,7 @@ free("Optional", "The same value, wrapped.", view)
 free("OptionalGetElement", "The same value, unwrapped.", view)
 free("OptionalHasElement", "Whether there is a value is no part of its elements.", writes_only)
 
-free("Constant", "Stored in the model: it is there when the model is loaded.", in_place)
+free("Constant", "Stored in the model: it is there when the model is loaded.", view)
 free("ConstantOfShape", "Fills its output with one constant.")
 free("EyeLike", "Writes constants; their place, not a comparison, says which.", writes_only)
 free("Shape", "The shape is known without reading an element.", writes_only)
@@ -78,7 +73,7 @@ free("ScatterElements", "Copies its data, then puts the updates where the indice
 free("ScatterND", "Copies its data, then puts the updates where the indices say. Not in place.", since=11)
 free("TensorScatter", "Copies the past cache, then puts the update where write_indices say. Not in place.", since=24)
 
-free("SequenceEmpty", "A list without entries.", in_place)
+free("SequenceEmpty", "A list without entries.", view)
 free("SequenceConstruct", "A list of its inputs, held by reference.", view)
 free("SequenceInsert", "A list with one entry more, held by reference.", view)
 free("SequenceErase", "A list with one entry less, held by reference.", view)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphcost.errors import NodeError, UnknownShapeError
-from graphcost.types import TensorType
+from graphcost.types import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +56,11 @@ def find(op_type: str, domain: str, opset: int) -> Entry | None:
     return None
 
 
+def of(call: Call) -> Entry | None:
+    """Return what holds for a call's operator, or None where it has no rule."""
+    return find(call.op_type, call.domain, call.opset)
+
+
 def entries() -> Iterator[Entry]:
     """Yield all that is known, operator by operator, the newest opset first."""
     for key in sorted(_entries):
@@ -89,7 +94,7 @@ def view(_call: Call) -> tuple[int, int]:
 
 def is_view(call: Call) -> bool:
     """Return whether a call hands its input on under another shape or name: it reads and writes nothing."""
-    entry = find(call.op_type, call.domain, call.opset)
+    entry = of(call)
     try:
         return entry is not None and bool(call.inputs) and entry.traffic(call) == (0, 0)
     except (NodeError, UnknownShapeError):
@@ -98,7 +103,7 @@ def is_view(call: Call) -> bool:
 
 def overwrites(call: Call) -> bool:
     """Return whether a call can write its result over an input of the same size."""
-    entry = find(call.op_type, call.domain, call.opset)
+    entry = of(call)
     return entry is not None and entry.overwrites
 
 
@@ -130,10 +135,7 @@ def free(op_type: str, reason: str, traffic: Traffic = each_once, *, domain: str
 
 
 def _bytes(types: Iterable[Type | None]) -> int:
-    return sum(_size(one) for one in types if one is not None)
-
-
-def _size(one: Type) -> int:
-    if not isinstance(one, TensorType):
-        raise UnknownShapeError(f"the size of a {one} is not known")
-    return one.bytes
+    sizes = [size_of(one) for one in types]
+    if None in sizes:
+        raise UnknownShapeError("the size of a value is not known")
+    return sum(filter(None, sizes))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from graphcost.call import Stage, TypedGraph
 from graphcost.load import onnx as reader
 from graphcost.load import schema
+from graphcost.load.names import shown
 from graphcost.results import Assumption, Finding
-from graphcost.shapes.bind import Binding, bind, unguessed
+from graphcost.shapes.bind import Binding, bind, refuse_impossible, unguessed
 from graphcost.shapes.walk import Walk
 from graphcost.types import TensorType
 
@@ -70,8 +71,9 @@ def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, i
     inner: dict[str, dict[int, int]] = {}
     outer = {}
     for name, size in dims.items():
-        place = re.fullmatch(r"(.+)\[(\d+)\]", name)
+        place = re.fullmatch(r"(.+)\[(\d{1,4})\]", name, re.DOTALL)
         if place and place[1] in computed:
+            refuse_impossible(f"dimension {shown(name)}", [size])
             inner.setdefault(place[1], {})[int(place[2])] = size
         else:
             outer[name] = size
@@ -85,7 +87,7 @@ def _walk(model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]]
 
 def _broken(graph: TypedGraph) -> list[str]:
     """Return what type inference had against nodes."""
-    return [call.problem for call in graph.calls if call.problem]
+    return [call.problem for one in graph.each() for call in one.calls if call.problem]
 
 
 def _withdrawn(one: Assumption) -> Assumption:

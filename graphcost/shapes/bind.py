@@ -63,7 +63,7 @@ def bind(graph: Graph, dims: Mapping[str, int], shapes: Mapping[str, Sequence[in
     sizes = {**bound, **{one.dimension: one.value for one in assumptions if one.value is not None}}
     types = {name: _with_sizes(one, sizes, shapes.get(name)) for name, one in declared.items()}
     for name, one in types.items():
-        _refuse_impossible(f"input {shown(name)}", [dim for dim in _shape(one) if isinstance(dim, int)])
+        refuse_impossible(f"input {shown(name)}", [dim for dim in _shape(one) if isinstance(dim, int)])
     return Binding(types, assumptions)
 
 
@@ -120,11 +120,12 @@ def _checked(declared: Mapping[str, Type], dims: Mapping[str, int]) -> Mapping[s
     for name, size in dims.items():
         if name not in known:
             raise UsageError(f"no input has a dimension {shown(name)}, there is {_listed(known)}")
-        _refuse_impossible(f"dimension {shown(name)}", [size])
+        refuse_impossible(f"dimension {shown(name)}", [size])
     return dims
 
 
-def _refuse_impossible(what: str, sizes: Sequence[int]) -> None:
+def refuse_impossible(what: str, sizes: Sequence[int]) -> None:
+    """Raise UsageError where no tensor can have these sizes."""
     try:
         storage.element_count(sizes)
     except InvalidModelError as fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.call import Body
+from graphcost.shapes import turns
 from graphcost.shapes.facts import merge
 from graphcost.types import UNKNOWN, DType, TensorType
 
@@ -73,7 +74,7 @@ def loop(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Foun
     turn, goes_on = walk.facts.get(_TURN, stage), walk.facts.get(_GOES_ON, stage)
     start = [one or walk.unknown for one in carried]
     typed, state = _settled(walk, node, env, stage, start, before=(turn, goes_on), written_before=1)
-    times = _trip_count(limit, condition, typed)
+    times = _trip_count(walk, limit, condition, typed, start)
     scanned = [_stacked(typed.type_of(name), times, 0) for name in typed.graph.outputs[1 + len(state) :]]
     return [*(one.type for one in state), *scanned], (Body("body", times, typed),)
 
@@ -82,15 +83,19 @@ _TURN = TensorType(DType.INT64, ())
 _GOES_ON = TensorType(DType.BOOL, ())
 
 
-def _trip_count(limit: Fact | None, condition: Fact | None, typed: TypedGraph) -> int | None:
+def _trip_count(
+    walk: Walk, limit: Fact | None, condition: Fact | None, typed: TypedGraph, start: list[Fact]
+) -> int | None:
     """Return how often a Loop runs its body; None where its condition or its limit is only known in the run."""
     starts = True if condition is None else _scalar(condition)
     if starts == 0:
         return 0
-    if starts is None or not _goes_on_forever(typed):
-        return None
     times = _scalar(limit)
-    return None if times is None else max(times, 0)
+    if starts is None or (times is None and limit is not None):
+        return None
+    if _goes_on_forever(typed):
+        return None if times is None else max(times, 0)
+    return turns.count(walk, typed, start, times)
 
 
 def _scalar(fact: Fact | None) -> int | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphcost.load import protos, schema
 from graphcost.load.payload import LARGEST_KEPT
+from graphcost.load.storage import LARGEST_COUNT
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ RANDOM = frozenset(
 
 ASKS_SHAPE = frozenset({"Shape", "Size"})
 """Operators that read a tensor's shape and none of its elements."""
-
 
 SAFE = frozenset(
     {
@@ -48,6 +48,8 @@ SHRINKS = frozenset({"Compress", "NonZero", "Unique"})
 def of_shape(op_type: str, attributes: Mapping[str, int], read: Type) -> Array | None:
     """Return the value of Shape or Size of a tensor whose shape is known."""
     if not isinstance(read, TensorType) or not read.is_known:
+        return None
+    if read.elements > LARGEST_COUNT:
         return None
     if op_type == "Size":
         return np.array(read.elements, np.int64)
@@ -81,25 +83,23 @@ def evaluate(node: Node, inputs: Sequence[Array | None], outputs: Sequence[Type 
     """Return what a node computes from known inputs; None where that is too much, or the reference can't."""
     if node.domain or node.op_type not in SAFE or not all(_is_small(one, node.op_type) for one in outputs):
         return None
-    if node.op_type == "ConstantOfShape":  # models that generate their weights hold hundreds
-        return _filled(node, inputs[0])
-    feeds = {name: value for name, value in zip(node.inputs, inputs, strict=True) if name and value is not None}
-    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415  # 40 ms that a model without shape arithmetic saves
-
-    opset = min(node.opset, schema.newest(""))
     try:
         with np.errstate(all="ignore"):
-            found = ReferenceEvaluator(node.proto, opsets={"": opset}).run(None, feeds)
+            found = _computed(node, inputs)
     except Exception:  # noqa: BLE001  # the reference raises whatever its numpy code raises; unknown stays unknown
         return None
     return [np.asarray(one) for one in found] if all(_is_array(one) for one in found) else None
 
 
-def _filled(node: Node, shape: Array | None) -> list[Array] | None:
-    value = node.attributes.get("value", np.zeros(1, np.float32))
-    if shape is None or not isinstance(value, np.ndarray) or value.size != 1:
-        return None
-    return [np.full(shape.tolist(), value.reshape(()), value.dtype)]
+def _computed(node: Node, inputs: Sequence[Array | None]) -> Sequence[object]:
+    if node.op_type == "ConstantOfShape" and inputs[0] is not None:  # models that generate their weights hold hundreds
+        value = node.attributes.get("value", np.zeros(1, np.float32))
+        return [np.full(inputs[0].tolist(), value.item(), value.dtype)]
+    feeds = {name: value for name, value in zip(node.inputs, inputs, strict=True) if name and value is not None}
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415  # 40 ms that a model without shape arithmetic saves
+
+    reference = ReferenceEvaluator(node.proto, opsets={"": min(node.opset, schema.newest(""))})
+    return [*reference.run(None, feeds)]
 
 
 def _is_array(one: object) -> bool:

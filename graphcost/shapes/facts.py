@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import checker, numpy_helper, shape_inference
+from onnx import numpy_helper, shape_inference
 
 from graphcost.call import Fact
 from graphcost.load import protos, schema, storage
+from graphcost.shapes import guard
 from graphcost.types import UNKNOWN, DType, OptionalType, SequenceType, TensorType
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
     definition = schema.definition(node.op_type, node.domain, node.opset)
     if definition is None:
         return {}, ""
+    refusal = guard.refusal(node, [fact.type if fact else None for fact in inputs])
+    if refusal:
+        return {}, refusal
     facts = {name: fact for name, fact in zip(node.inputs, inputs, strict=True) if fact is not None}
     types = {name: protos.proto_of(fact.type) for name, fact in facts.items()}
     data = {
@@ -62,7 +66,7 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
     imports = [onnx.helper.make_opsetid(node.domain, min(node.opset, schema.newest(node.domain)))]
     try:
         found = shape_inference.infer_node_outputs(definition, node.proto, types, data, opset_imports=imports)
-    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError) as fault:
+    except Exception as fault:  # noqa: BLE001  # whatever its C++ throws; it is about this node
         return {}, _sentence(str(fault)) if _sees_all(node, facts.values()) else ""
     return {name: _cleaned(protos.type_of(one)) for name, one in found.items()}, ""
 

@@ -46,6 +46,8 @@ class Walk:
     """Sizes that the user gave to dimensions of inner values, by value and axis."""
     facts: Facts = field(default_factory=Facts)
     """The shared facts."""
+    evaluations_left: int = 50_000
+    """How many nodes may still be evaluated to find out how often loops run."""
     _known: dict[Any, Outcome] = field(default_factory=dict)
     _depth: int = 0
 

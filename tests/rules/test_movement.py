@@ -26,7 +26,6 @@ REVIEWED = {
     "copy": "Cast CastLike Transpose Concat Split Slice Gather GatherElements GatherND Expand Tile Pad DepthToSpace "
     "SpaceToDepth ReverseSequence Trilu Scatter ScatterElements ScatterND TensorScatter SplitToSequence "
     "ConcatFromSequence",
-    "in inference": "Dropout",
 }
 """Each was read in the specification: nothing in it compares, adds, interpolates, sorts or searches elements."""
 
