@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.errors import InvalidModelError
-from graphcost.load.names import shown
-from graphcost.load.structure import listed
+from graphcost.load.quote import listed, shown
 from graphcost.results import Finding
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _in_order(graph: Graph) -> tuple[Node, ...]:
         return tuple(graph.nodes[place] for place in nx.lexicographical_topological_sort(found))
     except nx.NetworkXUnfeasible:
         keys = ids(graph)
-        circle = " -> ".join(listed([shown(keys[place]) for place, _ in nx.find_cycle(found)]))
+        circle = listed([shown(keys[place]) for place, _ in nx.find_cycle(found)], " -> ")
         message = f"graph {shown(graph.name)}: wants no circle, these nodes form one: {circle}"
         raise InvalidModelError(message) from None
 

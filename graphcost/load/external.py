@@ -8,6 +8,7 @@ import stat
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
 
+from graphcost.load.quote import shown
 from graphcost.results import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Flaws = Iterator[tuple[Severity, str]]
 
 _WHOLE_NUMBER = re.compile("[0-9]{1,19}")
-_SHOWN = 80
 
 
 def check(tensor_name: str, entries: Mapping[str, str], needed: int | None, folder: Path | None) -> Finding | None:
@@ -55,33 +55,29 @@ def _in_location(location: str) -> Flaws:
     if not location:
         yield "error", "its elements are in another file, and no location says in which"
     elif "\0" in location:
-        yield "error", f"its file is {_shown(location)}, which holds a NUL"
+        yield "error", f"its file is {shown(location)}, which holds a NUL"
     elif path.root or path.drive:
-        yield "error", f"its file is {_shown(location)}, where a path inside the model's folder is wanted"
+        yield "error", f"its file is {shown(location)}, where a path inside the model's folder is wanted"
     elif ".." in path.parts:
-        yield "error", f"its file is {_shown(location)}, which leads out of the model's folder"
+        yield "error", f"its file is {shown(location)}, which leads out of the model's folder"
 
 
 def _in_number(key: str, entries: Mapping[str, str]) -> Flaws:
     text = entries.get(key, "0")
     if not _WHOLE_NUMBER.fullmatch(text):
-        yield "error", f"its {key} is {_shown(text)}, where a number of bytes from 0 to 2^63 is wanted"
+        yield "error", f"its {key} is {shown(text)}, where a number of bytes from 0 to 2^63 is wanted"
 
 
 def _in_file(path: str, wanted: int) -> Flaws:
-    shown = _shown(os.path.basename(path))  # noqa: PTH119  # as above
+    name = shown(os.path.basename(path))  # noqa: PTH119  # as above
     try:
         found = os.lstat(path)
     except (OSError, ValueError) as fault:
-        yield "error", f"its file {shown} can't be looked at: {getattr(fault, 'strerror', None) or fault}"
+        yield "error", f"its file {name} can't be looked at: {getattr(fault, 'strerror', None) or fault}"
         return
     if stat.S_ISLNK(found.st_mode):
-        yield "warning", f"its file {shown} is a link, which is not followed: {wanted} bytes are wanted there"
+        yield "warning", f"its file {name} is a link, which is not followed: {wanted} bytes are wanted there"
     elif not stat.S_ISREG(found.st_mode):
-        yield "error", f"its file {shown} is no plain file"
+        yield "error", f"its file {name} is no plain file"
     elif found.st_size < wanted:
-        yield "error", f"its file {shown} has {found.st_size} bytes, {wanted} are wanted"
-
-
-def _shown(text: str) -> str:
-    return repr(text[:_SHOWN])
+        yield "error", f"its file {name} has {found.st_size} bytes, {wanted} are wanted"

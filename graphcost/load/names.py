@@ -1,4 +1,4 @@
-"""Names that come from a file: made text where they are no UTF-8, and quoted in messages."""
+"""Names that come from a file: made text where they are no UTF-8."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from graphcost.types import Graph, Model
-
-_LONGEST_SHOWN = 80
-
-
-def shown(name: str) -> str:
-    r"""Return a name as messages quote it: escaped, and cut where it is long.
-
-    >>> print(shown("conv\n1"))
-    'conv\n1'
-    """
-    return repr(name) if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]!r}..."
 
 
 def text(name: str | bytes) -> str:

@@ -14,6 +14,7 @@ from onnx import parser
 
 from graphcost.errors import InvalidModelError, SourceError
 from graphcost.load import external, names, protos, schema, wire
+from graphcost.load.quote import shown
 from graphcost.results import Finding
 from graphcost.types import Function, Graph, Model, Node, Value
 
@@ -129,7 +130,7 @@ def _import_findings(importer: str, imports: Imports, opsets: Mapping[str, int])
 
 def _function_findings(proto: onnx.ModelProto, functions: Mapping[FunctionKey, Function]) -> Iterator[Finding]:
     for one, function_ in zip(proto.functions, functions.values(), strict=True):
-        yield from _import_findings(f"function {names.shown(one.name)}", one.opset_import, function_.opsets)
+        yield from _import_findings(f"function {shown(one.name)}", one.opset_import, function_.opsets)
 
 
 def _version_findings(proto: onnx.ModelProto, opsets: Mapping[str, int]) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def _functions(proto: onnx.ModelProto, external: list[onnx.TensorProto]) -> dict
     for one in proto.functions:
         key = _domain(one.domain), one.name, one.overload
         if key in found:
-            raise InvalidModelError(f"function {names.shown(one.name)}: wants one definition, there are two")
+            raise InvalidModelError(f"function {shown(one.name)}: wants one definition, there are two")
         found[key] = _function(one, external)
     return found
 
@@ -235,7 +236,7 @@ class _Reader:
     def graph(self, proto: onnx.GraphProto) -> Graph:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise InvalidModelError(f"graph {names.shown(proto.name)}: bodies nest deeper than {DEEPEST}")
+            raise InvalidModelError(f"graph {shown(proto.name)}: bodies nest deeper than {DEEPEST}")
         values = {one.name: Value(one.name, "computed", protos.type_of(one.type)) for one in proto.value_info}
         values |= {one.name: Value(one.name, "computed", protos.type_of(one.type)) for one in proto.output}
         values |= {one.name: Value(one.name, "input", protos.type_of(one.type)) for one in proto.input}
@@ -284,8 +285,8 @@ class _Reader:
         found = {one.name: one for one in stored}
         if len(found) < len(stored):
             name, times = Counter(one.name for one in stored).most_common(1)[0]
-            where = names.shown(graph.name)
-            raise InvalidModelError(f"value {names.shown(name)}: wants one initializer, has {times} in graph {where}")
+            where = shown(graph.name)
+            raise InvalidModelError(f"value {shown(name)}: wants one initializer, has {times} in graph {where}")
         return found
 
     def _initializer(self, proto: onnx.TensorProto) -> Value:
@@ -309,8 +310,8 @@ def _refuse_doubled(proto: onnx.NodeProto) -> None:
     if len(proto.attribute) > 1:
         name, times = Counter(one.name for one in proto.attribute).most_common(1)[0]
         if times > 1:
-            label = names.shown(proto.name or next(filter(None, proto.output), ""))
-            raise InvalidModelError(f"node {label}: wants each attribute once, has {times} of {names.shown(name)}")
+            label = shown(proto.name or next(filter(None, proto.output), ""))
+            raise InvalidModelError(f"node {label}: wants each attribute once, has {times} of {shown(name)}")
 
 
 def _in_default_domain(proto: onnx.NodeProto) -> onnx.NodeProto:

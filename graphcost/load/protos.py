@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from graphcost.errors import InvalidModelError
 from graphcost.load import names, storage
 from graphcost.load.payload import LARGEST_KEPT
+from graphcost.load.quote import shown
 from graphcost.types import UNKNOWN, DType, MapType, OptionalType, SequenceType, TensorType, Type
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _layout_of(proto: onnx.TensorProto, dims: Sequence[int]) -> tuple[TensorType
     try:
         return _layout(proto.data_type, tuple(dims))
     except InvalidModelError as fault:
-        raise InvalidModelError(f"tensor {names.shown(names.text(proto.name))}: {fault}") from None
+        raise InvalidModelError(f"tensor {shown(names.text(proto.name))}: {fault}") from None
 
 
 @lru_cache(4_096)
@@ -152,7 +153,7 @@ def _numbers(proto: onnx.TensorProto, declared: TensorType) -> Array:
 
 
 def _data_error(proto: onnx.TensorProto, declared: TensorType, fault: str) -> InvalidModelError:
-    name = names.shown(names.text(proto.name))
+    name = shown(names.text(proto.name))
     return InvalidModelError(f"tensor {name}: {declared} wants {declared.elements} elements, its data differ: {fault}")
 
 

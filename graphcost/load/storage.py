@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphcost.errors import InvalidModelError
+from graphcost.load.quote import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LARGEST_COUNT = (1 << 63) - 1
 """Elements of the largest tensor that the specification can describe."""
-
-_LONGEST_NAME = 80
-_MOST_DIMS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,14 @@ def element_count(dims: Sequence[int]) -> int:
     9408
     """
     if any(dim < 0 for dim in dims):
-        raise InvalidModelError(f"dims of 0 or more are wanted, there are {_listed(dims)}")
+        raise InvalidModelError(f"dims of 0 or more are wanted, there are [{listed(dims)}]")
     if 0 in dims:
         return 0
     count = 1
     for dim in dims:
         count *= dim
         if count > LARGEST_COUNT:
-            raise InvalidModelError(f"at most 2^63 - 1 elements are possible, the dims {_listed(dims)} hold more")
+            raise InvalidModelError(f"at most 2^63 - 1 elements are possible, the dims [{listed(dims)}] hold more")
     return count
 
 
@@ -103,7 +101,7 @@ def check(name: str, dims: Sequence[int], data_type: int, stored: Mapping[str, i
     `stored` says how many bytes of `raw_data`, or how many entries of `float_data` and the other typed fields, are
     there. No field at all is no error: such a tensor is weightless. A data type that isn't known needs nothing.
     """
-    label = f"tensor '{name[:_LONGEST_NAME]}'"
+    label = f"tensor {shown(name)}"
     try:
         count = element_count(dims)
     except InvalidModelError as fault:
@@ -115,7 +113,7 @@ def check(name: str, dims: Sequence[int], data_type: int, stored: Mapping[str, i
     field, unit = (storage.field, "entries") if raw is None else ("raw_data", "bytes")
     needed = -(-count * storage.entries // storage.elements) if raw is None else raw
     if stored.get(field, 0) < needed:
-        wanted = f"dims {_listed(dims)} of {storage.name} need {needed} {unit} of {field}"
+        wanted = f"dims [{listed(dims)}] of {storage.name} need {needed} {unit} of {field}"
         raise InvalidModelError(f"{label}: {wanted}, there are {stored.get(field, 0)}")
 
 
@@ -129,8 +127,3 @@ def stored_elements(data_type: int, stored: Mapping[str, int]) -> int:
         if field != "raw_data"
     )
     return raw + sum(typed)
-
-
-def _listed(dims: Sequence[int]) -> str:
-    shown = ", ".join(map(str, dims[:_MOST_DIMS]))
-    return f"[{shown}]" if len(dims) <= _MOST_DIMS else f"[{shown}, ... {len(dims)} in all]"

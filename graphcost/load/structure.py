@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import InvalidModelError
 from graphcost.load import storage
-from graphcost.load.names import shown
+from graphcost.load.quote import label, listed, shown
 from graphcost.results import Finding
 from graphcost.types import TensorType
 
@@ -66,11 +66,6 @@ def _refuse_broken_names(graph: Graph, outer: Iterable[str]) -> None:
         )
 
 
-def label(node: Node) -> str:
-    """Return how messages name a node: operator, opset, and its name or first output."""
-    return f"{node.operator}-{node.opset} {shown(node.name or next(filter(None, node.outputs), ''))}"
-
-
 def _refuse_recursion(model: Model) -> None:
     """Functions that call one another in a circle stand for endlessly many nodes."""
     done: set[FunctionKey] = set()
@@ -92,12 +87,7 @@ def _refuse_recursion(model: Model) -> None:
 
 def _way(path: list[FunctionKey], callee: FunctionKey) -> str:
     circle = [shown(key[1]) for key in path[path.index(callee) :]]
-    return "directly" if len(circle) == 1 else f"through {' -> '.join(listed(circle))}"
-
-
-def listed(names: list[str]) -> list[str]:
-    """Return a list of names, its middle left out where it is long."""
-    return names if len(names) <= 6 else [*names[:3], f"... {len(names) - 4} more ...", names[-1]]
+    return "directly" if len(circle) == 1 else f"through {listed(circle, ' -> ')}"
 
 
 def _callees(model: Model, key: FunctionKey) -> dict[FunctionKey, None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphcost.call import Stage, TypedGraph
 from graphcost.load import onnx as reader
 from graphcost.load import schema
-from graphcost.load.names import shown
+from graphcost.load.quote import shown
 from graphcost.results import Assumption, Finding
 from graphcost.shapes.bind import Binding, bind, refuse_impossible, unguessed
 from graphcost.shapes.walk import Walk

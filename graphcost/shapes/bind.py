@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import InvalidModelError, UsageError
 from graphcost.load import storage
-from graphcost.load.names import shown
+from graphcost.load.quote import shown
 from graphcost.results import Assumption
 from graphcost.types import Dim, TensorType
 
