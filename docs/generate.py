@@ -2,8 +2,8 @@
 
 Usage, from the repository's root: python docs/generate.py
 
-The reference pages are written from the registries. In every other page, what stands below a `$ graphcost ...` line of
-a `console` block is replaced by what the command prints now.
+The reference pages are what the command line lists, as Markdown. In every other page, what stands below a
+`$ graphcost ...` line of a `console` block is replaced by what the command prints now.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from click.testing import CliRunner
 
 import graphcost
-from graphcost.cli import cli, main as run
-from graphcost.rules import registry
+from graphcost.cli import cli
+from graphcost.cli import main as run
+from graphcost.report import listing
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -63,7 +64,9 @@ def _output(line: str) -> str:
     if program != "graphcost":
         return ""
     with redirect_stdout(io.StringIO()) as printed:
-        run(arguments)
+        code = run(arguments)
+    if code:
+        raise RuntimeError(f"{line!r} ends with exit code {code}")
     return printed.getvalue()
 
 
@@ -71,84 +74,46 @@ def operators() -> str:
     """Return the reference of operators."""
     listed = graphcost.list_operators()
     counts = Counter(one.pricing for one in listed)
-    rows = [
-        f"| {one.op_type} | {one.domain or 'ai.onnx'} | {one.pricing} | "
-        f"{', '.join(map(str, sorted(one.since))) or '-'} | {_cell(one.formula)} |"
-        for one in listed
-    ]
-    reasons = [f"- **{one.op_type}**: {_first(one.doc)}" for one in registry.entries() if one.is_free]
-    return _page(
-        "Operators",
-        f"How each of {len(listed)} operators is priced: {counts['rule']} by a rule, {counts['free']} declared to compute "
-        f"nothing, {counts['body']} by the graph that they run or that the specification gives them, "
-        f"{counts['unpriced']} not yet. An operator that is not priced is listed in every report that meets it.",
-        "| operator | domain | priced by | since opset | formula |\n|---|---|---|---|---|\n" + "\n".join(rows),
-        "## Why an operator is free",
-        "\n".join(dict.fromkeys(reasons)),
+    about = (
+        f"How each of {len(listed)} operators is priced: {counts['rule']} by a rule, {counts['free']} declared to "
+        f"compute nothing, {counts['body']} by the graph that they run or that the specification gives them, "
+        f"{counts['unpriced']} not yet. An operator that is not priced is listed in every report that meets it."
     )
+    return _page("Operators", about, listing.operators(listed, "markdown"))
 
 
 def conventions() -> str:
     """Return the reference of conventions."""
-    sections = []
-    for one in graphcost.list_conventions():
-        weights = ", ".join(f"{arith.value} {weight}" for arith, weight in one.weights.items())
-        formulas = "\n".join(f"| {name} | {_cell(_meaning(formula))} |" for name, formula in sorted(one.formulas.items()))
-        patterns = "\n".join(f"| {name} (pattern) | {_cell(_meaning(formula))} |" for name, formula in one.patterns.items())
-        table = "\n".join(part for part in (formulas, patterns) if part)
-        sections.append(
-            "\n\n".join(
-                part
-                for part in (
-                    f"## `{one.name}`",
-                    f"{one.title[0].upper()}{one.title[1:]}.",
-                    f"Unit: {one.unit}. Source: {one.source}.",
-                    f"Weights per scalar operation: {weights}." if weights else "",
-                    f"| operator | own formula |\n|---|---|\n{table}" if table else "",
-                )
-                if part
-            )
-        )
-    return _page("Conventions", "A convention says what scalar work is worth. `--convention NAME` chooses one.", *sections)
-
-
-def _meaning(formula: object) -> str:
-    doc = getattr(formula, "__doc__", None) or getattr(formula, "__name__", "")
-    return _first(doc)
+    about = (
+        "A convention says what scalar work is worth: so much for each kind of it, unless there is a formula for the "
+        "operator, or for a pattern that the node is part of. What is not listed is not counted. `--convention NAME` "
+        "chooses one."
+    )
+    return _page("Conventions", about, listing.conventions(graphcost.list_conventions(), "markdown"))
 
 
 def devices() -> str:
     """Return the reference of devices."""
-    sections = []
-    for one in graphcost.list_devices():
-        figures = [("rate", one.rate, "FLOP/s"), *((f"peak, {dtype}", figure, "FLOP/s") for dtype, figure in one.peak.items())]
-        figures += [("bandwidth", one.bandwidth, "B/s"), ("memory", one.memory, "B")]
-        rows = [f"| {name} | {figure.value:.4g} {unit} | {_cell(figure.source)} |" for name, figure, unit in figures if figure]
-        sections += [f"## `{one.name}`", f"{one.title}.", "| figure | value | source |\n|---|---|---|\n" + "\n".join(rows)]
-    return _page("Devices", "`--device NAME` chooses one; several can be given. Peaks are dense, in SI units.", *sections)
+    about = (
+        "`--device NAME` chooses one; several can be given. Peaks are dense; every digit stands in what "
+        "`graphcost devices --format json` prints."
+    )
+    return _page("Devices", about, listing.devices(graphcost.list_devices(), "markdown"))
 
 
 def command_line() -> str:
     """Return the help of every command."""
-    calls = [[], *([name] for name in cli.commands)]
-    blocks = []
-    for call in calls:
-        shown = CliRunner().invoke(cli, [*call, "--help"], prog_name="graphcost", terminal_width=100).output
-        blocks += [f"## `graphcost {' '.join(call)}`".replace(" `", "`") if call else "## `graphcost`", f"```text\n{shown}```"]
-    return _page("Command line", "What `--help` prints.", *blocks)
+    helps = (_help("graphcost"), *(_help("graphcost", name) for name in cli.commands))
+    return _page("Command line", "What `--help` prints.", "\n".join(helps))
 
 
-def _page(title: str, *parts: str) -> str:
-    note = "<!-- Written by docs/generate.py; change the code, not this page. -->"
-    return "\n\n".join((f"# {title}", note, *parts)) + "\n"
+def _help(program: str, *command: str) -> str:
+    shown = CliRunner().invoke(cli, [*command, "--help"], prog_name=program, terminal_width=100).output
+    return f"## `{' '.join((program, *command))}`\n\n```text\n{shown}```\n"
 
 
-def _first(doc: str) -> str:
-    return doc.strip().partition("\n")[0]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _page(title: str, about: str, body: str) -> str:
+    return f"# {title}\n\n<!-- Written by docs/generate.py; change the code, not this page. -->\n\n{about}\n\n{body}"
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from graphcost import conventions, devices, shapes
-from graphcost.bounds import NOTHING
 from graphcost.cost import Pricer
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
 from graphcost.order import sort
-from graphcost.parameters import Parameters, stored_bytes
-from graphcost.results import IncompleteError, Report, Settings, Source, Status, Weights, group, summed
-from graphcost.rows import not_counted, rows_of, unknown_values
+from graphcost.parameters import Parameters, prepared_bytes, stored_bytes
+from graphcost.results import IncompleteError, Report, Settings, Source, Status, Weights, group
+from graphcost.rows import not_counted, rows_of, summed, unknown_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,8 +59,7 @@ def _analyze(
     convention = conventions.find(convention_name)
     targets = [devices.find(name) for name in device_names]
     settings = Settings(
-        convention=convention.name,
-        unit=convention.unit,
+        convention=convention,
         dims=dims,
         shapes={name: tuple(shape) for name, shape in input_shapes.items()},
         devices=device_names,
@@ -73,7 +71,7 @@ def _analyze(
     nodes = Pricer(parameters.by_node).graph(typed.graph)
     rows = rows_of(nodes, convention)
     top = [row for row in rows if row.parent is None]
-    total = summed("total", top, counts_preparation=convention.includes_preparation)
+    total = summed("total", top, convention)
     return Report(
         model=Source(model.name, model.source, model.format, model.opsets, model.producer),
         settings=settings,
@@ -81,10 +79,10 @@ def _analyze(
         total=total,
         preparation=group("preparation", (row for row in top if row.cost.status is Status.PREPARATION)),
         shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
-        weights=Weights(total.parameters, stored_bytes(model), parameters.prepared),
+        weights=Weights(total.parameters, stored_bytes(model), prepared_bytes(typed.graph)),
         memory=ideal(typed.graph, [one.id for one in nodes]),
         latency=tuple(
-            flat(one, one.rate, total.value or NOTHING, settings) if one.rate else roofline(one, nodes, typed.graph)
+            flat(one, one.rate, total.value, convention) if one.rate else roofline(one, nodes, typed.graph)
             for one in targets
         ),
         assumptions=typed.assumptions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,3 +73,12 @@ class Bounds:
 
 NOTHING = Bounds(0, 0)
 UNBOUNDED = Bounds(0, None)
+
+
+def share_of(part: Bounds, whole: Bounds) -> Fraction | None:
+    """Return the most that a part can be of a whole; None where nothing can be said.
+
+    >>> share_of(Bounds.exactly(1), Bounds.exactly(3)), share_of(Bounds(1, 2), Bounds(5, None))
+    (Fraction(1, 3), Fraction(2, 5))
+    """
+    return Fraction(min(part.high, whole.low), whole.low) if whole.low and part.high is not None else None

@@ -8,21 +8,24 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 import graphcost
 from graphcost.errors import GraphcostError, UsageError
+from graphcost.report import Format, listing
 from graphcost.report.columns import COLUMNS
 from graphcost.report.escape import prose
+from graphcost.report.ink import TERMINAL
 from graphcost.report.save import save
+from graphcost.report.summary import reservations
+from graphcost.report.view import By
 from graphcost.results import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from graphcost.report import Format
     from graphcost.results import Report
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -31,7 +34,7 @@ DONE, USAGE, INPUT, INCOMPLETE = 0, 2, 3, 4
 """Exit codes; 1 is kept for budgets and comparisons."""
 BUG, INTERRUPTED, CLOSED_PIPE = 70, 130, 141
 """Exit codes as systems have them: EX_SOFTWARE, and 128 + the number of the signal."""
-FORMATS = click.Choice(("table", "markdown", "csv", "json"))
+FORMATS = click.Choice(get_args(Format))
 _NUMBER = re.compile(r"[0-9]{1,18}")
 BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "markdown"}
 
@@ -149,7 +152,7 @@ def _model_options(command: Command) -> Command:
 @_debug
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    """Tell what a neural network costs, from its graph: parameters, memory, MACs, FLOPs and latency.
+    """Tell what a neural network costs, from its graph: parameters, weights, activations, MACs, FLOPs and latency.
 
     A number is exact, or it says that it is not: `>=` stands before a lower bound.
     """
@@ -159,7 +162,7 @@ def cli(context: click.Context) -> int | None:
     return None
 
 
-@cli.command(epilog=f"Columns are {', '.join(one.name for one in COLUMNS)}.")
+@cli.command(epilog=f"Columns are {', '.join(COLUMNS)}.")
 @_model_options
 @click.option(
     "--device",
@@ -167,9 +170,7 @@ def cli(context: click.Context) -> int | None:
     multiple=True,
     help="Tell the latency on a device, as `graphcost devices` lists them. Repeatable.",
 )
-@click.option(
-    "--by", type=click.Choice(("node", "operator")), default="node", show_default=True, help="What a line is."
-)
+@click.option("--by", type=click.Choice(get_args(By)), default="node", show_default=True, help="What a line is.")
 @click.option("--columns", callback=_list, default="", metavar="COLUMN,COLUMN", help="Show these columns.")
 @click.option("--sort", default="", metavar="COLUMN", help="Sort by a column.  [default: order of the file]")
 @click.option("--top", type=click.IntRange(min=0), help="Show the first lines, by cost if not sorted otherwise.")
@@ -203,9 +204,6 @@ def _analyzed(model: str, options: dict[str, Any]) -> tuple[Report, tuple[str, .
 
 def _reservations(report: Report) -> Iterator[str]:
     """Yield what the other formats say below their table."""
-    from graphcost.report.ink import TERMINAL  # noqa: PLC0415  # imports numpy
-    from graphcost.report.summary import reservations  # noqa: PLC0415  # as above
-
     begun = ""
     for label, text in reservations(report, TERMINAL):
         begun = label or begun
@@ -228,8 +226,6 @@ def explain(*, model: str, node: str, **options: Any) -> None:
 @_format
 def operators(*, format_: Format) -> None:
     """List how operators are priced."""
-    from graphcost.report import listing  # noqa: PLC0415  # tabulate takes a while to import
-
     _print(listing.operators(graphcost.list_operators(), format_, _width()))
 
 
@@ -238,8 +234,6 @@ def operators(*, format_: Format) -> None:
 @_format
 def conventions(*, format_: Format) -> None:
     """List the ways to count."""
-    from graphcost.report import listing  # noqa: PLC0415  # as above
-
     _print(listing.conventions(graphcost.list_conventions(), format_, _width()))
 
 
@@ -248,8 +242,6 @@ def conventions(*, format_: Format) -> None:
 @_format
 def devices(*, format_: Format) -> None:
     """List the devices and their figures, each with its source."""
-    from graphcost.report import listing  # noqa: PLC0415  # as above
-
     _print(listing.devices(graphcost.list_devices(), format_, _width()))
 
 

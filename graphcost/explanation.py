@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphcost import conventions
 from graphcost.analysis import analyze
 from graphcost.errors import UsageError
 from graphcost.rules import registry
@@ -39,11 +38,9 @@ class Explanation:
     body: tuple[Row, ...]
     """The nodes of its bodies; those of a body that several nodes share have the ids of the first of them."""
 
-    @property
-    def weighed(self) -> tuple[tuple[Term, int | None, int], ...]:
-        """Each term with what the convention weighs it by, and their product; None and 0 where it isn't counted."""
-        weighed = ((one, self.convention.weights.get(one.arith)) for one in self.row.cost.terms)
-        return tuple((one, weight, (weight or 0) * one.count) for one, weight in weighed)
+    def worth(self, term: Term) -> int | None:
+        """Return what the convention counts for one of the node's terms; None where it does not count it."""
+        return self.convention.value(replace(self.row.cost, terms=(term,)))
 
     def __str__(self) -> str:
         from graphcost.report import explained  # noqa: PLC0415  # it prints itself, as the Report does
@@ -75,7 +72,7 @@ def explain(
     return Explanation(
         row=row,
         entry=None if row.cost.bodies else registry.find(call.op_type, call.domain, call.opset),
-        convention=conventions.find(convention),
+        convention=report.settings.convention,
         body=tuple(one for one in report.rows if one.cost in bodies),
     )
 

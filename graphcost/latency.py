@@ -3,7 +3,8 @@
 A flat device has one rate: time = FLOPs / rate, by a convention that counts FLOPs. A roofline is a lower bound:
 time >= max(FLOPs / peak, bytes / bandwidth). The FLOPs are 2 per multiply-accumulate and 1 per any other operation,
 each type at its own peak, and the types may run side by side. The bytes are those that every runtime has to move, from
-cold memory: weights, inputs and outputs once; intermediate values may stay in a cache or a fused kernel.
+cold memory: weights as they are stored, inputs and outputs, each once; intermediate values may stay in a cache or a
+fused kernel, and what no output needs is left out.
 """
 
 from __future__ import annotations
@@ -19,33 +20,56 @@ from graphcost.tally import Tally, flops_in
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from graphcost.bounds import Bounds
     from graphcost.call import Call, TypedGraph
+    from graphcost.conventions import Convention
     from graphcost.devices import Device, Figure
-    from graphcost.results import NodeCost, Settings
-    from graphcost.types import DType
+    from graphcost.results import NodeCost
+    from graphcost.types import DType, Node
 
 
-def flat(device: Device, rate: Figure, value: Bounds, settings: Settings) -> Latency:
-    """Return FLOPs / rate; UsageError where the convention counts MACs."""
-    if settings.unit != "FLOP":
-        raise UsageError(f"{device.name} divides FLOPs by its rate, the convention {settings.convention!r} counts MACs")
-    return Latency(device.name, value.best / rate.value, "compute", "flat", is_lower_bound=value.high is None)
+def flat(device: Device, rate: Figure, value: Bounds | None, convention: Convention) -> Latency:
+    """Return FLOPs / rate, for the high end where an If leaves a range.
+
+    Raises UsageError where the convention counts MACs, or none of the model's operators.
+    """
+    if convention.unit != "FLOP":
+        raise UsageError(f"{device.name} divides FLOPs by its rate, the convention {convention.name!r} counts MACs")
+    if value is None:
+        raise UsageError(
+            f"{device.name} divides FLOPs by its rate, {convention.name!r} counts no operator of the model"
+        )
+    shortest = None if value.is_exact or value.high is None else value.low / rate.value
+    is_lower_bound = value.high is None
+    return Latency(device.name, value.best / rate.value, "compute", "flat", None, is_lower_bound, shortest)
 
 
 def roofline(device: Device, nodes: tuple[NodeCost, ...], typed: TypedGraph) -> Latency:
-    """Return max(FLOPs / peak, bytes / bandwidth), a lower bound."""
+    """Return max(FLOPs / peak, bytes / bandwidth), a lower bound; `nodes` are those of the graph."""
+    needed = _needed(typed)
+    working = [one for one in nodes if one.node in needed]
     highest = max((figure.value for figure in device.peak.values()), default=0.0)
     compute = memory = 0.0
-    for dtype in _dtypes(nodes):
+    for dtype in _dtypes(working):
         peak = device.peak.get(dtype.value) if dtype else None
-        flops = (Tally(flops_in(dtype)).nodes(nodes) or NOTHING).low
+        flops = (Tally(flops_in(dtype)).nodes(working) or NOTHING).low
         compute = max(compute, flops / (peak.value if peak else highest))  # no type is faster than the fastest
     if device.bandwidth:
         memory = compulsory_bytes(typed) / device.bandwidth.value
     return Latency(device.name, max(compute, memory), "compute" if compute >= memory else "memory", "datasheet")
+
+
+def _needed(typed: TypedGraph) -> set[Node]:
+    """Return the nodes that the outputs need; a runtime leaves out the others."""
+    values = set(typed.graph.outputs)
+    found: set[Node] = set()
+    for node in reversed(typed.graph.nodes):
+        if not values.isdisjoint(node.outputs):
+            found.add(node)
+            values.update((*node.inputs, *node.captures))
+    return found
 
 
 def _dtypes(nodes: Iterable[NodeCost]) -> set[DType | None]:
@@ -63,24 +87,50 @@ def _dtypes(nodes: Iterable[NodeCost]) -> set[DType | None]:
 
 
 def compulsory_bytes(typed: TypedGraph) -> int:
-    """Return the bytes that every runtime has to move in a run: weights and inputs that are read, outputs, each once.
+    """Return the bytes that every runtime has to move in a run: stored weights and inputs that are read, and outputs.
 
     Of a value that operators read in part (Gather), only what the first of them reads; bodies count for nothing here,
-    for they may run no time at all.
+    for they may run no time at all, and neither does an output that is a view.
     """
-    outputs = sum(_size(typed, name) for name in typed.graph.outputs if typed.stage_of(name) is Stage.RUN)
-    return sum(_outer_bytes(typed)) + outputs
-
-
-def _outer_bytes(typed: TypedGraph) -> Iterator[int]:
+    needed = _needed(typed)
+    stored = _stored_sources(typed)
     seen: set[str] = set()
-    given = set(typed.graph.inputs)
+    total = 0
     for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
-        if call.stage is Stage.RUN:
-            outer = {name for name in node.inputs if name in given or typed.stage_of(name) is Stage.PREPARATION}
-            new = outer - seen
-            seen |= outer
-            yield min(_read(call), sum(_size(typed, name) for name in new))
+        if call.stage is Stage.RUN and node in needed:
+            total += min(
+                _read(call), sum(_first_read(typed, name, stored, seen) for name in dict.fromkeys(node.inputs))
+            )
+            if not registry.is_view(call):
+                total += sum(_size(typed, name) for name in node.outputs if name in typed.graph.outputs)
+    return total
+
+
+def _first_read(typed: TypedGraph, name: str, stored: dict[str, dict[str, int]], seen: set[str]) -> int:
+    """Return the bytes of an input, or of the stored tensors behind a weight, that nobody read before."""
+    sources = stored.get(name, {name: _size(typed, name)} if name in typed.graph.inputs else {})
+    new = {source: size for source, size in sources.items() if source not in seen}
+    seen.update(new)
+    return min(_size(typed, name), sum(new.values()))
+
+
+_MOST_SOURCES = 16
+"""Stored tensors that are followed through preparation; a value that rests on more counts for nothing."""
+
+
+def _stored_sources(typed: TypedGraph) -> dict[str, dict[str, int]]:
+    """Return for each value that is known before any run the stored tensors it comes from, with their bytes."""
+    found = {
+        name: {name: value.stored_bytes} for name, value in typed.graph.values.items() if value.role == "initializer"
+    }
+    for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
+        if call.stage is Stage.PREPARATION and not call.bodies:
+            sources = {source: size for name in node.inputs for source, size in found.get(name, {}).items()}
+            if node.op_type == "Constant":
+                sources = {node.outputs[0]: _size(typed, node.outputs[0])}
+            if len(sources) <= _MOST_SOURCES:
+                found.update(dict.fromkeys(node.outputs, sources))
+    return found
 
 
 def _read(call: Call) -> int:

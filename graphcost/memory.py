@@ -9,6 +9,7 @@ what is known once the dimensions are bound. A runtime's planner and its arena t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from graphcost.types import size_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphcost.call import Call, TypedGraph
+    from graphcost.call import Body, Call, TypedGraph
     from graphcost.types import Node
 
 
@@ -62,8 +63,8 @@ class _Plan:
 
     activations: Bounds
     peak: Bounds
-    step: int
-    alive: tuple[Live, ...]
+    step: int = 0
+    alive: tuple[Live, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,33 +78,41 @@ class _Planner:
         """Return what the values of a graph take."""
         buffers = self._buffers(typed, with_inputs=with_inputs)
         inner = {step: self._inner(call) for step, call in enumerate(typed.calls) if call.bodies}
-        computed = [size for call in typed.calls if call.stage is Stage.RUN for size in self._computed(call)]
-        extra = {step: max(body.peak.low - self._written(typed.calls[step]), 0) for step, body in inner.items()}
-        is_known = None not in computed and all(body.peak.high is not None for body in inner.values())
-        is_known &= not with_inputs or all(size_of(typed.type_of(name)) is not None for name in typed.graph.inputs)
-        activations = sum(filter(None, computed)) + sum(body.activations.low for body in inner.values())
-        step, peak = _highest(buffers, extra, len(typed.calls))
+        own = [_total(self._computed(call)) for call in typed.calls if call.stage is Stage.RUN and not call.bodies]
+        activations = Bounds.total([*own, *(body.activations for body in inner.values())])
+        given = [size_of(typed.type_of(name)) for name in typed.graph.inputs if with_inputs]
+        is_known = activations.high is not None and None not in given
+        step, high = _highest(buffers, {at: body.peak.best for at, body in inner.items()}, len(typed.calls))
+        _, low = _highest(buffers, {at: body.peak.low for at, body in inner.items()}, len(typed.calls))
+        peak = Bounds(low, high if is_known and all(one.peak.high is not None for one in inner.values()) else None)
         alive = tuple(
             Live(one.name_at(step), one.size) for one in buffers if one.size and one.first <= step <= one.last
         )
-        return _Plan(_bounds(activations, is_known=is_known), _bounds(peak, is_known=is_known), step, alive)
+        return _Plan(activations, peak, step, alive)
 
     def _inner(self, call: Call) -> _Plan:
-        """Return what the largest body of a call takes beyond the inputs, which its caller holds."""
-        for body in call.bodies:
-            if body.graph not in self._bodies:
-                self._bodies[body.graph] = self.plan(body.graph, with_inputs=False)
-        return max(
-            (self._bodies[body.graph] for body in call.bodies), key=lambda one: (one.peak.high is None, one.peak.low)
+        """Return what the bodies of a call take: all values that they compute, and their peak beyond its outputs."""
+        written = sum(filter(None, self._reuse_of(call).sizes))
+        plans = [self._body(body, written) for body in call.bodies]
+        return _Plan(
+            reduce(Bounds.either, (one.activations for one in plans)),
+            reduce(Bounds.either, (one.peak for one in plans)),
         )
 
-    def _computed(self, call: Call) -> tuple[int | None, ...]:
-        """Return the sizes of the values that a call computes anew."""
-        reuse = self._reuse_of(call)
-        return () if reuse.is_view else reuse.sizes
+    def _body(self, body: Body, written: int) -> _Plan:
+        """Return what a body takes beyond its inputs and outputs, which its caller holds."""
+        if body.graph not in self._bodies:
+            self._bodies[body.graph] = self.plan(body.graph, with_inputs=False)
+        plan = self._bodies[body.graph]
+        high = None if plan.peak.high is None else max(plan.peak.high - written, 0)
+        peak = Bounds(max(plan.peak.low - written, 0), high)
+        once_or_never = Bounds(0, peak.high) if body.times is None else peak.times(min(body.times, 1))
+        return _Plan(plan.activations.times(body.times), once_or_never)
 
-    def _written(self, call: Call) -> int:
-        return sum(filter(None, self._reuse_of(call).sizes))
+    def _computed(self, call: Call) -> tuple[int | None, ...]:
+        """Return the sizes of the values that a call computes anew; a list of tensors is no view of one of them."""
+        reuse = self._reuse_of(call)
+        return () if reuse.is_view and None not in reuse.sizes else reuse.sizes
 
     def _reuse_of(self, call: Call) -> _Reuse:
         known = self._reuse.get(call)
@@ -148,8 +157,9 @@ def _shared(node: Node, reuse: _Reuse, step: int, by_value: dict[str, _Buffer]) 
     return None
 
 
-def _bounds(size: int, *, is_known: bool) -> Bounds:
-    return Bounds(size, size if is_known else None)
+def _total(sizes: tuple[int | None, ...]) -> Bounds:
+    known = sum(filter(None, sizes))
+    return Bounds(known, None if None in sizes else known)
 
 
 def _highest(buffers: list[_Buffer], extra: dict[int, int], steps: int) -> tuple[int, int]:

@@ -56,9 +56,9 @@ def _operator(domain: str, op_type: str, entries: list[Entry]) -> Operator:
         newest = entries[0]
         since = tuple(one.since for one in entries)
         return Operator(op_type, domain, "free" if newest.is_free else "rule", since, newest.doc.partition("\n")[0])
-    if not domain and op_type in control_flow.WALKS:
+    if op_type in control_flow.WALKS:
         return Operator(op_type, domain, "body", (), "What its bodies cost, as often as they run.")
-    if not domain and schema.names_of(op_type, domain, defs.onnx_opset_version()).has_body:
+    if schema.names_of(op_type, domain, defs.onnx_opset_version()).has_body:
         return Operator(op_type, domain, "body", (), "What the function costs that the specification gives it.")
     return Operator(op_type, domain, "unpriced", (), "")
 

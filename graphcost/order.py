@@ -86,10 +86,10 @@ def _in_order(graph: Graph) -> tuple[Node, ...]:
 
 
 def last_reads(graph: Graph) -> dict[str, int]:
-    """Return for each value that is read the last step that does; outputs are kept to the end.
+    """Return for each value that is read the last step that does; outputs are kept beyond the last node's.
 
     Step i runs the i-th node. With the step of its writer this is a value's lifetime.
     """
     last = {name: step for step, node in enumerate(graph.nodes) for name in (*node.inputs, *node.captures)}
-    last |= dict.fromkeys(graph.outputs, max(len(graph.nodes) - 1, 0))
+    last |= dict.fromkeys(graph.outputs, len(graph.nodes))
     return last

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphcost.bounds import NOTHING, Bounds
+from graphcost.bounds import Bounds
 from graphcost.errors import GraphcostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from graphcost.call import Call
+    from graphcost.conventions import Convention
     from graphcost.terms import Term
     from graphcost.types import Node
 
@@ -188,6 +189,8 @@ class Latency:
     """The measured relative error, where there is one."""
     is_lower_bound: bool = True
     """Whether it can only take longer."""
+    shortest: float | None = None
+    """The low end, where the work is a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +216,18 @@ class Row:
     layer: str | None = None
     """The layer it came from, where that is known."""
 
+    @property
+    def sums(self) -> Group:
+        """Its numbers, as those of a group of one."""
+        return Group(self.id, (self,), self.cost.parameters, self.macs, self.value, self.read, self.written)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What was asked for."""
 
-    convention: str
-    """The convention's name."""
-    unit: Literal["FLOP", "MAC"]
-    """What the convention counts."""
+    convention: Convention
+    """What scalar work is worth."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Dimensions that the user bound."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -252,8 +258,8 @@ class Group:
 
     name: str
     """What they have in common."""
-    nodes: int
-    """How many there are."""
+    rows: tuple[Row, ...]
+    """The rows."""
     parameters: int
     """Elements of the parameters that they are the first to read."""
     macs: Bounds
@@ -264,6 +270,16 @@ class Group:
     """Bytes read."""
     written: Bounds
     """Bytes written."""
+
+    @property
+    def nodes(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    @property
+    def bytes(self) -> Bounds:
+        """Bytes read and written."""
+        return self.read + self.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,14 +318,13 @@ class Report:
 
     @property
     def bounds(self) -> dict[str, Bounds]:
-        """The bounds of every total, by its name in the JSON."""
-        value = self.total.value or NOTHING
-        flops = {"flops": value} if self.settings.unit == "FLOP" else {}
+        """The bounds of every total, by its name in the JSON; none of what the convention doesn't count at all."""
+        value = self.total.value
+        names = ("flops", "cost") if self.settings.convention.unit == "FLOP" else ("cost",)
         return {
             "parameters": Bounds.exactly(self.total.parameters),
             "macs": self.total.macs,
-            **flops,
-            "cost": value,
+            **(dict.fromkeys(names, value) if value else {}),
             "bytes_read": self.total.read,
             "bytes_written": self.total.written,
             "weight_bytes": Bounds.exactly(self.weights.bytes),
@@ -365,27 +380,14 @@ class IncompleteError(GraphcostError):
 
 def group(name: str, rows: Iterable[Row]) -> Group:
     """Return the sum of some rows."""
-    listed = list(rows)
+    listed = tuple(rows)
     counted = [row.value for row in listed if row.value is not None]
     return Group(
         name=name,
-        nodes=len(listed),
+        rows=listed,
         parameters=sum(row.cost.parameters for row in listed),
         macs=Bounds.total(row.macs for row in listed),
-        value=Bounds.total(counted) if counted else None,
+        value=Bounds.total(counted) if counted or not listed else None,
         read=Bounds.total(row.read for row in listed),
         written=Bounds.total(row.written for row in listed),
     )
-
-
-def summed(name: str, rows: Sequence[Row], *, counts_preparation: bool) -> Group:
-    """Return what rows of the main graph add to the totals: the work of every run, and the parameters of all.
-
-    A convention that counts preparation adds that work to its own number, and to no other.
-    """
-    total = group(name, (row for row in rows if row.cost.status.is_per_run))
-    once = group(name, (row for row in rows if row.cost.status is Status.PREPARATION))
-    value = total.value
-    if counts_preparation and once.value:
-        value = (value or NOTHING) + once.value
-    return replace(total, parameters=sum(row.cost.parameters for row in rows), value=value)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from graphcost.bounds import NOTHING
-from graphcost.results import Finding, Row
+from graphcost.bounds import NOTHING, Bounds
+from graphcost.results import Finding, Row, Status, group
 from graphcost.tally import Tally, by_convention, macs
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from graphcost.bounds import Bounds
     from graphcost.call import Call, TypedGraph
     from graphcost.conventions import Convention
-    from graphcost.results import BodyCost, NodeCost, Pattern
+    from graphcost.results import BodyCost, Group, NodeCost, Pattern
     from graphcost.types import Type
 
 
@@ -60,9 +59,28 @@ class _Lister:
         return found
 
 
+def summed(name: str, rows: Iterable[Row], convention: Convention) -> Group:
+    """Return what rows of the main graph add to the totals: the work of every run, and the parameters of all.
+
+    A convention that counts preparation adds that work to its own number, and to no other.
+    """
+    rows = list(rows)
+    worth = [row.value for row in rows if row.value is not None and is_counted(row.cost.status, convention)]
+    return replace(
+        group(name, (row for row in rows if row.cost.status.is_per_run)),
+        parameters=sum(row.cost.parameters for row in rows),
+        value=Bounds.total(worth) if worth or not rows else None,
+    )
+
+
+def is_counted(status: Status, convention: Convention) -> bool:
+    """Return whether a convention's total includes the nodes of a status."""
+    return status.is_per_run or (status is Status.PREPARATION and convention.includes_preparation)
+
+
 def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding]:
     """Yield a finding that lists the operators which compute something that the convention does not count."""
-    times = Counter(row.cost.node.operator for row in rows if row.value is None)
+    times = Counter(row.cost.node.operator for row in rows if row.value is None and not row.cost.bodies)
     if times:
         listed = ", ".join(f"{name} ({count})" for name, count in times.most_common())
         yield Finding("not-counted", "info", convention.name, f"the convention does not count {listed}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.errors import NodeError, UnknownShapeError
+from graphcost.results import Status
 from graphcost.terms import Arith, multiply_accumulates
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ class Tally:
     """The quantity of a node's own formula, its bodies left out."""
     is_whole: Callable[[NodeCost], bool] = lambda _: False
     """Whether a node's own formula says all, so that its bodies are left out."""
-    _bodies: dict[BodyCost, Bounds | None] = field(default_factory=dict)
+    counts_preparation: bool = False
+    """Whether work on weights alone counts as well."""
+    _bodies: dict[tuple[BodyCost, Status], Bounds | None] = field(default_factory=dict)
 
     def node(self, node: NodeCost) -> Bounds | None:
         """Return the quantity of a node, its bodies included; None where nothing of it is counted."""
         own = self.own(node)
         if not node.bodies or self.is_whole(node):
             return own
-        found = [self._times(body) for body in node.bodies]
+        found = [self._body(body, node.status) for body in node.bodies]
         counted = [one for one in (*found, own) if one is not None]
         if not counted:
             return None
@@ -46,14 +49,23 @@ class Tally:
 
     def nodes(self, nodes: Iterable[NodeCost]) -> Bounds | None:
         """Return the sum over the nodes that work in every run; None where nothing is counted."""
-        counted = [found for one in nodes if one.status.is_per_run and (found := self.node(one)) is not None]
+        return self._sum(one for one in nodes if one.status.is_per_run)
+
+    def _sum(self, nodes: Iterable[NodeCost]) -> Bounds | None:
+        counted = [found for one in nodes if (found := self.node(one)) is not None]
         return Bounds.total(counted) if counted else None
 
-    def _times(self, body: BodyCost) -> Bounds | None:
-        if body not in self._bodies:
-            once = self.nodes(body.nodes)
-            self._bodies[body] = None if once is None else once.times(body.times)
-        return self._bodies[body]
+    def _body(self, body: BodyCost, status: Status) -> Bounds | None:
+        """Return the sum over a body's nodes that work when its node, of this status, does."""
+        if (body, status) not in self._bodies:
+            once = self._sum(one for one in body.nodes if self._works(one.status, status))
+            self._bodies[body, status] = None if once is None else once.times(body.times)
+        return self._bodies[body, status]
+
+    def _works(self, inner: Status, outer: Status) -> bool:
+        if inner is Status.PREPARATION:
+            return self.counts_preparation or outer is Status.PREPARATION
+        return inner is not Status.SHAPE or outer is Status.SHAPE
 
 
 def macs(node: NodeCost) -> Bounds:
@@ -88,7 +100,7 @@ def by_convention(convention: Convention) -> Tally:
             return UNBOUNDED
         return None if found is None else Bounds.exactly(found)
 
-    return Tally(own, has_formula)
+    return Tally(own, has_formula, convention.includes_preparation)
 
 
 def _unless_open(node: NodeCost, count: int) -> Bounds:

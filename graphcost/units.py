@@ -6,6 +6,13 @@ cut to what a table needs; the exact integers stay in the Report and in every ma
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 _SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -14,13 +21,13 @@ _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 def count(value: int) -> str:
     """Return a count with its SI prefix.
 
-    >>> count(999), count(1_234_567), count(4_089_184_256)
-    ('999', '1.23 M', '4.09 G')
+    >>> count(999), count(1_234_567), count(4_089_184_256), count(10**40)
+    ('999', '1.23 M', '4.09 G', '10000000000000000 Y')
     """
     return _scaled(value, 1000, _SI)
 
 
-def size(value: int) -> str:
+def size(value: float) -> str:
     """Return a number of bytes with its binary prefix.
 
     >>> size(512), size(2_265_092)
@@ -35,7 +42,7 @@ def rate(value: float, unit: str) -> str:
     >>> rate(19.5e12, "FLOP/s")
     '19.5 TFLOP/s'
     """
-    number, _, prefix = _scaled(round(value), 1000, _SI).partition(" ")
+    number, _, prefix = _scaled(value, 1000, _SI).partition(" ")
     return f"{number} {prefix}{unit}"
 
 
@@ -49,21 +56,21 @@ def seconds(value: float) -> str:
     return f"{value / scale:.3g} {unit}"
 
 
-def share(part: int, whole: int) -> str:
-    """Return a part of a whole in percent.
+def percent(value: float | Fraction) -> str:
+    """Return a part of one in percent.
 
-    >>> share(1, 3)
+    >>> percent(1 / 3)
     '33.3 %'
     """
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+    return f"{float(100 * value):.1f} %"
 
 
-def _scaled(value: int, base: int, prefixes: tuple[str, ...]) -> str:
+def _scaled(value: float, base: int, prefixes: tuple[str, ...]) -> str:
     power = 0
     while abs(value) >= base ** (power + 1) and power + 1 < len(prefixes):
         power += 1
-    scaled = value / base**power
+    scaled = Decimal(value) / base**power  # a count can pass what a float holds
     if power + 1 < len(prefixes) and float(f"{scaled:.3g}") >= base:  # 999,999 is 1 M, not 1e+03 k
-        power, scaled = power + 1, value / base ** (power + 1)
+        power, scaled = power + 1, Decimal(value) / base ** (power + 1)
     number = f"{scaled:.0f}" if power == 0 or scaled >= 100 else f"{scaled:.3g}"
     return f"{number} {prefixes[power]}".rstrip()

@@ -31,8 +31,8 @@ LAYERS = (
 )
 """Each room may import from its own layer and those above it."""
 
-UPWARD = {("results", "report"), ("explanation", "report")}
-"""A Report and an Explanation print themselves through report/, locally."""
+UPWARD = {("results", "report"), ("explanation", "report"), ("results", "conventions")}
+"""A Report and an Explanation print themselves through report/, locally; Settings name the type of a Convention."""
 
 
 def _imports(path: Path):

@@ -27,7 +27,7 @@ def run(capsys, *args):
 
 def python(*args, **options):
     command = [sys.executable, *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603  # our own
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # our own
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_without_a_command_the_help_is_shown():
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = [sys.executable, "-m", "graphcost", "conventions"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # our own
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141

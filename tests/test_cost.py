@@ -169,3 +169,66 @@ def test_a_scan_runs_once_per_slice():
 def test_terms_say_the_type_they_compute_in():
     report = analyze(model("float16[1,4] x => float16[M] y <float16[4,4] w>", "y = MatMul(x, w)"))
     assert {term.dtype.value for term in report.rows[0].cost.terms} == {"float16"}
+
+
+def test_work_behind_a_shape_is_still_work():
+    """The function returns a shape alone, and its product runs all the same."""
+    body = '<opset_import: ["" : 22], domain: "f"> g (x, w) => (s) { y = MatMul(x, w) s = Shape(y) }'
+    built = model("float[8,4] x => int64[2] s <float[4,4] w>", "s = f.g(x, w)", functions=body, domains=', "f" : 1')
+    assert analyze(built).total.macs.best == 8 * 16
+
+
+def test_chance_in_a_loop_over_constants_is_still_work():
+    loop = """y = Loop(n, , w) <body = g (int64 i, bool k, float[4,4] s) => (bool k2, float[4,4] s2) {
+        k2 = Identity(k)
+        r = RandomNormalLike(s)
+        s2 = MatMul(r, w)
+    }>"""
+    report = analyze(model("=> float[4,4] y <float[4,4] w, int64 n = {5}>", loop))
+    assert report.total.macs.best == 5 * 64
+    assert not report.complete  # there is no rule for RandomNormalLike
+
+
+def test_an_operator_of_another_domain_is_not_known_by_its_name():
+    for name in ("Size", "Shape", "RandomNormal"):
+        report = analyze(model("float[4] x => float[4] y", f"y = other.{name}(x)", domains=', "other" : 1'))
+        assert report.unpriced == ("y",)
+
+
+def test_an_add_of_a_function_is_no_bias():
+    body = """<opset_import: ["" : 22], domain: "f"> Add (a, b) => (c) {
+        m = MatMul(a, b)
+        c = Softmax(m)
+    }"""
+    built = model(
+        "float[3,3] x => float[3,3] y <float[3,3] w, float[3,3] v>",
+        "p = MatMul(x, w)",
+        "y = f.Add(p, v)",
+        functions=body,
+        domains=', "f" : 1',
+    )
+    assert analyze(built, convention="tf-profiler").total.value.best == 2 * 27 + 2 * 27 + 5 * 9
+
+
+@pytest.mark.parametrize("node", ["y = Add(x)", "y = Add(x, x, x)", "y = Reciprocal()"])
+def test_a_node_with_the_wrong_number_of_inputs_is_invalid(node):
+    report = analyze(model("float[3] x => float[3] y", node))
+    assert report.rows[0].cost.status is Status.INVALID
+
+
+def test_preparation_inside_a_function_counts_where_the_convention_includes_it():
+    body = '<opset_import: ["" : 22], domain: "f"> g (x, w, s) => (y) { v = Mul(w, s) y = MatMul(x, v) }'
+    signature = "float[7,5] x => float[7,3] y <float[5,3] w, float[5,3] s>"
+    built = model(signature, "y = f.g(x, w, s)", functions=body, domains=', "f" : 1')
+    assert analyze(built, convention="tf-profiler").total.value.best == 15 + 2 * 5 * 21
+    assert analyze(built).total.value.best == 2 * 5 * 21
+
+
+def test_a_convention_that_counts_nothing_says_so():
+    built = model(
+        "float[5,1,4] x => float[A,B,C,D] y <float[1,12,4] w, float[1,12,3] r>", "y = LSTM<hidden_size = 3>(x, w, r)"
+    )
+    report = analyze(built, convention="textbook")
+    assert report.total.value is None
+    assert report.to_dict()["totals"]["flops"] is None
+    assert "cost" not in report.bounds

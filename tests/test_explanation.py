@@ -65,6 +65,13 @@ def test_an_explanation_tells_what_the_convention_makes_of_it(convention, expect
     assert set(expected) <= set(lines("conv2/Conv", convention=convention))
 
 
+@pytest.mark.parametrize(("convention", "worth"), [("graphcost", [4_460_544, 7_744]), ("macs", [2_230_272, None])])
+def test_a_term_is_worth_what_the_convention_counts_for_it(convention, worth):
+    """conv2: 64*11*11 outputs, each of 32*3*3 products and a bias."""
+    found = graphcost.explain(MNIST, "conv2/Conv", convention=convention)
+    assert [found.worth(term) for term in found.row.cost.terms] == worth
+
+
 def test_what_a_convention_does_not_count_is_said():
     assert any(line.startswith("not counted: ") for line in lines("y", BODIES, convention="textbook"))
 

@@ -66,3 +66,32 @@ def test_every_figure_has_a_source():
         figures = [device.rate, device.bandwidth, device.memory, *device.peak.values()]
         assert all(one.source and one.value > 0 for one in figures if one)
         assert device.rate or (device.peak and device.bandwidth)
+
+
+def test_a_weight_is_charged_as_it_is_stored():
+    """A kernel can read the 8-bit weight and dequantize it on the way."""
+    built = model(
+        "float[1,64] x => float[1,64] y <int8[64,64] w, float s, int8 z>",
+        "v = DequantizeLinear(w, s, z)",
+        "y = MatMul(x, v)",
+    )
+    (latency,) = analyze(built, devices=["raspberry-pi-5"]).latency
+    stored, scales = 64 * 64, 4 + 1
+    assert latency.seconds == pytest.approx((stored + scales + 2 * 64 * 4) / PI.bandwidth.value)
+
+
+def test_what_no_output_needs_costs_no_time():
+    signature = "float[1,64] x => float[1,64] y <float[64,64] w>"
+    alone = analyze(model(signature, "y = MatMul(x, w)"), devices=["raspberry-pi-5"]).latency
+    dead = analyze(model(signature, "y = MatMul(x, w)", "d = MatMul(y, w)"), devices=["raspberry-pi-5"]).latency
+    assert alone == dead
+
+
+def test_a_flat_device_shows_the_range_of_an_if():
+    node = """y = If(c) <
+        then_branch = t () => (float[4] a) { a = Relu(x) },
+        else_branch = e () => (float[4] b) { b = Softmax(x) }
+    >"""
+    (latency,) = analyze(model("float[4] x, bool c => float[4] y", node), devices=["cpu-1gflops"]).latency
+    assert latency.shortest == pytest.approx(4e-9)
+    assert latency.seconds > latency.shortest

@@ -66,3 +66,41 @@ def test_a_loops_body_is_counted_once_however_often_it_runs():
         analyze(model(f"float[8] x => float[M] y <int64 n = {{{times}}}>", loop)).memory.peak.best for times in (1, 50)
     }
     assert len(peaks) == 1
+
+
+def test_an_output_that_the_last_node_reads_is_not_written_over():
+    report = analyze(
+        model("float[1,8] x => float[1,8] a, float[1,8] b <float[8,8] w>", "a = MatMul(x, w)", "b = Relu(a)")
+    )
+    assert report.memory.peak.best == 2 * 32
+
+
+def test_a_functions_results_are_counted_once():
+    body = '<opset_import: ["" : 22], domain: "f"> g (x, w) => (y) { y = MatMul(x, w) }'
+    built = model("float[1,8] x => float[1,8] y <float[8,8] w>", "y = f.g(x, w)", functions=body, domains=', "f" : 1')
+    assert analyze(built).memory.activations.best == 32
+
+
+def test_an_unknown_branch_gives_a_range():
+    node = """y = If(c) <
+        then_branch = t () => (float[4] a) { a = Relu(x) },
+        else_branch = e () => (float[4] b) { s = Concat<axis = 0>(x, x, x) t = Softmax(s) b = Slice(t, z, f) }
+    >"""
+    memory = analyze(model("float[4] x, bool c => float[4] y <int64[1] z = {0}, int64[1] f = {4}>", node)).memory
+    assert (memory.activations.low, memory.activations.high) == (16, 48 + 48 + 16)
+    assert memory.peak.low < memory.peak.high
+
+
+def test_a_loop_that_never_turns_computes_nothing():
+    loop = """y = Loop(n, , x) <body = g (int64 i, bool k, float[8] s) => (bool k2, float[8] s2) {
+        k2 = Identity(k)
+        a = Softmax(s)
+        s2 = Softmax(a)
+    }>"""
+    assert analyze(model("float[8] x => float[8] y <int64 n = {0}>", loop)).memory.activations.best == 0
+
+
+def test_a_list_of_tensors_is_no_view_of_its_first():
+    memory = analyze(model("float[8] x => float[16] y", "a = Softmax(x)", "s = SequenceConstruct(x, a)",
+                           "y = ConcatFromSequence<axis = 0>(s)")).memory  # fmt: skip
+    assert memory.peak.high is None

@@ -52,6 +52,6 @@ def test_an_operator_with_a_body_in_the_specification_is_priced(name):
 def test_conventions_and_devices_are_those_that_analyze_takes():
     source = model("float[1,4] x => float[1,4] y", "y = Relu(x)")
     for convention in graphcost.list_conventions():
-        assert graphcost.analyze(source, convention=convention.name).settings.unit == convention.unit
+        assert graphcost.analyze(source, convention=convention.name).settings.convention is convention
     names = [one.name for one in graphcost.list_devices()]
     assert [one.device for one in graphcost.analyze(source, devices=names).latency] == names

@@ -150,3 +150,92 @@ def test_a_large_list_in_a_constant_node_stays_on_disk_and_counts(tmp_path):
     onnx.save(helper.make_model(helper.make_graph(nodes, "g", [given], [wanted])), tmp_path / "m.onnx")
     report = analyze(tmp_path / "m.onnx")
     assert (report.total.parameters, report.total.value.best, report.weights.bytes) == (5_000, 10_000, 20_000)
+
+
+def _function(name, text):
+    return f'<opset_import: ["" : 22], domain: "f"> {name} {text}'
+
+
+THROUGH_BODIES = {
+    # 10*64 weights and 10 biases, the weight transposed by a function of its own, as torch writes it
+    "prepared by a function": (
+        "float[8,64] x => float[8,10] y <float[10,64] w, float[10] b>",
+        ["t = f.T(w)", "y = f.addmm(b, x, t)"],
+        [_function("T", "(w) => (t) { t = Transpose(w) }"),
+         _function("addmm", "(b, x, t) => (y) { m = MatMul(x, t) y = Add(m, b) }")],
+        650,
+    ),
+    "prepared inside a function": (
+        "float[8,64] x => float[8,10] y <float[64,64] w, float[10,64] v>",
+        ["a = f.linear(x, w)", "y = f.linear(a, v)"],
+        [_function("linear", "(x, w) => (y) { t = Transpose(w) y = MatMul(x, t) }")],
+        64 * 64 + 640,
+    ),
+    "in a function called in two ways": (
+        "float[8,2] x, float[3,2] z => float[8,2] y, float[3,2] u",
+        ["y = f.g(x)", "u = f.g(z)"],
+        [_function("g", "(x) => (y) { w = Constant<value = float[2,2] {1.0, 2.0, 3.0, 4.0}>() y = MatMul(x, w) }")],
+        4,
+    ),
+    "scanned layer by layer": (
+        "float[4,8] h => float[4,8] y <float[6,8,8] w>",
+        ["""y = Scan(h, w) <num_scan_inputs = 1, body = g (float[4,8] a, float[8,8] v)
+            => (float[4,8] c) { c = MatMul(a, v) }>"""],
+        [],
+        6 * 64,
+    ),
+    "handed through a loop": (
+        "float[4,8] h => float[4,8] y, float[8,8] u <float[8,8] w, int64 n = {6}>",
+        ["""y, u = Loop(n, , h, w) <body = g (int64 i, bool k, float[4,8] a, float[8,8] v)
+            => (bool k2, float[4,8] c, float[8,8] v2) { k2 = Identity(k) c = MatMul(a, v) v2 = Identity(v) }>"""],
+        [],
+        64,
+    ),
+    "captured and transposed in a branch": (
+        "float[4,8] x, bool c => float[4,8] y <float[8,8] w>",
+        ["""y = If(c) <then_branch = t () => (float[4,8] a) { v = Transpose(w) a = MatMul(x, v) },
+            else_branch = e () => (float[4,8] b) { b = Relu(x) }>"""],
+        [],
+        64,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", THROUGH_BODIES)
+def test_weights_are_followed_through_bodies(case):
+    signature, nodes, functions, expected = THROUGH_BODIES[case]
+    built = model(signature, *nodes, functions="\n".join(functions), domains=', "f" : 1' if functions else "")
+    report = analyze(built)
+    assert report.total.parameters == expected
+    assert not [one for one in report.findings if one.code == "doubtful-parameter"]
+
+
+def test_each_call_of_a_function_prepares_its_own_weights():
+    body = _function("linear", "(x, w) => (y) { t = Transpose(w) y = MatMul(x, t) }")
+    built = model(
+        "float[1,8] x => float[1,8] y <float[8,8] w, float[8,8] v>",
+        "a = f.linear(x, w)",
+        "y = f.linear(a, v)",
+        functions=body,
+        domains=', "f" : 1',
+    )
+    assert analyze(built).weights.prepared.best == 2 * 8 * 8 * 4
+
+
+def test_what_is_read_through_a_view_is_left_behind():
+    nodes = ["t = Transpose(w)", "v = Reshape(t, s)", "y = MatMul(x, v)"]
+    built = model("float[1,4] x => float[1,3] y <float[3,4] w, int64[2] s = {4, 3}>", *nodes)
+    assert analyze(built).weights.prepared.best == 48
+
+
+def test_a_generated_constant_that_may_be_a_mask_is_named():
+    nodes = ["z = ConstantOfShape(s)", "y = Add(x, z)"]
+    report = analyze(model("float[4,4] x => float[4,4] y <int64[2] s = {4, 4}>", *nodes))
+    assert [one.where for one in report.findings if one.code == "doubtful-parameter"] == ["z"]
+
+
+def test_weights_in_a_functions_attributes_are_stored():
+    body = _function("dense", "<k> (x) => (y) { w = Constant<value: tensor = @k>() y = MatMul(x, w) }")
+    nodes = ["y = f.dense<k = float[2,2] {1.0, 2.0, 3.0, 4.0}>(x)"]
+    report = analyze(model("float[1,2] x => float[1,2] y", *nodes, functions=body, domains=', "f" : 1'))
+    assert (report.total.parameters, report.weights.bytes) == (4, 16)

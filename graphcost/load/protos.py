@@ -196,11 +196,6 @@ def _tensor_attribute(proto: onnx.AttributeProto) -> Array | TensorType:
     return tensor_type(proto.t) if found is None else found
 
 
-def _list_attribute(listed: Sequence[Any], dtype: DType, proto: onnx.AttributeProto) -> tuple[Any, ...] | TensorType:
-    """Return a list; one that was left on disk says in `i` how many elements it had."""
-    return TensorType(dtype, (proto.i,)) if proto.i and not listed else tuple(listed)
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", errors="replace")
 
@@ -214,9 +209,9 @@ _READERS: dict[int, Callable[[onnx.AttributeProto], Any]] = {
     onnx.AttributeProto.INT: lambda proto: proto.i,
     onnx.AttributeProto.FLOAT: lambda proto: proto.f,
     onnx.AttributeProto.STRING: lambda proto: None if proto.i and not proto.s else _text(proto.s),
-    onnx.AttributeProto.INTS: lambda proto: _list_attribute(proto.ints, DType.INT64, proto),
-    onnx.AttributeProto.FLOATS: lambda proto: _list_attribute(proto.floats, DType.FLOAT32, proto),
-    onnx.AttributeProto.STRINGS: lambda proto: _list_attribute([*map(_text, proto.strings)], DType.STRING, proto),
+    onnx.AttributeProto.INTS: lambda proto: tuple(proto.ints),
+    onnx.AttributeProto.FLOATS: lambda proto: tuple(proto.floats),
+    onnx.AttributeProto.STRINGS: lambda proto: tuple(map(_text, proto.strings)),
     onnx.AttributeProto.TENSOR: _tensor_attribute,
     onnx.AttributeProto.SPARSE_TENSOR: lambda proto: sparse_type(proto.sparse_tensor),
 }

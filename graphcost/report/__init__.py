@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from graphcost.errors import UsageError
+from graphcost.report import csv, json, markdown, table
+from graphcost.report.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from graphcost.report.view import By
     from graphcost.results import Report
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -21,7 +24,7 @@ def render(  # noqa: PLR0913  # the options of the command line, one by one
     columns: Sequence[str] = (),
     sort: str = "",
     top: int | None = None,
-    by: Literal["node", "operator"] = "node",
+    by: By = "node",
     depth: int | None = None,
     exact: bool = False,
     width: int | None = None,
@@ -42,10 +45,7 @@ def render(  # noqa: PLR0913  # the options of the command line, one by one
     MatMul,103040
     … and 5 more,0
     """
-    from graphcost.report import csv, json, markdown, table  # noqa: PLC0415  # tabulate takes a while to import
-    from graphcost.report.view import View  # noqa: PLC0415  # as above
-
-    view = View(tuple(columns), sort, top, by, depth, exact)
+    view = View(columns=tuple(columns), sort=sort, top=top, by=by, depth=depth, exact=exact)
     if format_ == "json":
         if view != View():
             raise UsageError("JSON holds the whole report: it takes no columns, sort, top, by, depth or exact")
@@ -56,4 +56,4 @@ def render(  # noqa: PLR0913  # the options of the command line, one by one
         return markdown.render(report, view)
     if format_ == "csv":
         return csv.render(report, view)
-    raise UsageError(f"there is no format {format_!r}; there are table, markdown, csv, json")
+    raise UsageError(f"there is no format {format_!r}; there are {', '.join(get_args(Format))}")

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphcost import units
-from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.bounds import UNBOUNDED, Bounds
 from graphcost.errors import UsageError
-from graphcost.report.ink import bounded
+from graphcost.report.ink import MACHINE, bounded, share, times
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from graphcost.conventions import Convention
     from graphcost.report.ink import Ink
-    from graphcost.results import Group, Report, Row, Settings, Status
+    from graphcost.results import Group, Row, Status
     from graphcost.types import Type
+
+    Number = Callable[[Group], Bounds | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,13 @@ class Line:
     """The node; None where it stands for several."""
     mark: str = ""
     """Why it is no part of the sums; empty where it is one."""
-    is_counted: bool = True
-    """Whether the convention's total includes it."""
+    whole: Bounds | None = None
+    """The convention's total that it is a part of; None where it is none."""
+
+    @property
+    def gap(self) -> str:
+        """The word for a cost that is not known; empty where it is."""
+        return self.status.value if self.status and self.status.is_open else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,84 +50,50 @@ class Column:
 
     name: str
     """How the command line calls it."""
-    show: Callable[[Line, Ink, Report], str]
+    show: Callable[[Line, Ink], str]
     """What a line shows in it."""
-    number: Callable[[Line], Bounds | None] | None = None
+    number: Number | None = None
     """The number behind it; None for a column of text."""
+    heading: str = ""
+    """What stands above it; empty for its name, or for what the convention counts."""
+    is_of_nodes: bool = False
+    """Whether only single nodes have it."""
 
     @property
     def is_number(self) -> bool:
         """Whether it stands at the right."""
         return self.number is not None
 
-    def title(self, settings: Settings) -> str:
+    def title(self, convention: Convention) -> str:
         """Return its heading."""
-        return cost_title(settings) if self.name == "cost" else _TITLES.get(self.name, self.name)
+        return cost_title(convention) if self.name == "cost" else self.heading or self.name
+
+    def rank(self, line: Line) -> tuple[int, str]:
+        """Return what lines are sorted by: numbers from the largest, texts from A."""
+        if self.number is None:
+            return 0, self.show(line, MACHINE)
+        found = self.number(line.sums)
+        return (1 if found is None else -found.best), ""
 
 
-_TITLES = {"bytes_read": "read", "bytes_written": "written", "macs": "MACs", "outputs": "output", "inputs": "input"}
-
-
-def cost_title(settings: Settings) -> str:
+def cost_title(convention: Convention) -> str:
     """Return what the convention counts; graphcost's own needs no name."""
-    unit = f"{settings.unit}s"
-    return unit if settings.convention == "graphcost" else f"{unit} ({settings.convention})"
+    return f"{convention.unit}s" if convention.name == "graphcost" else f"{convention.unit}s ({convention.name})"
 
 
-def find(name: str, settings: Settings) -> Column:
+def find(name: str, convention: Convention) -> Column:
     """Return a column by its name; `flops` is the cost, where the convention counts FLOPs."""
-    if name == "flops" and settings.unit != "FLOP":
-        raise UsageError(f"the convention {settings.convention!r} counts MACs, it has no column 'flops'")
-    for one in COLUMNS:
-        if one.name == {"flops": "cost"}.get(name, name):
-            return one
-    raise UsageError(f"there is no column {name!r}; there are {', '.join(one.name for one in COLUMNS)}")
+    if name == "flops" and convention.unit != "FLOP":
+        raise UsageError(f"the convention {convention.name!r} counts MACs, it has no column 'flops'")
+    found = COLUMNS.get("cost" if name == "flops" else name)
+    if found is None:
+        raise UsageError(f"there is no column {name!r}; there are {', '.join(COLUMNS)}")
+    return found
 
 
-def sort_key(column: Column, report: Report, ink: Ink) -> Callable[[Line], tuple[int, str]]:
-    """Return what lines are sorted by: numbers from the largest, texts from A."""
-
-    def key(line: Line) -> tuple[int, str]:
-        if column.number is None:
-            return 0, column.show(line, ink, report)
-        number = column.number(line)
-        return (1 if number is None else -number.best), ""
-
-    return key
-
-
-def _node(line: Line, ink: Ink, _report: Report) -> str:
-    return ink.name(line.sums.name) if line.row else ""
-
-
-def _operator(line: Line, ink: Ink, _report: Report) -> str:
-    return ink.name(line.operator)
-
-
-def _layer(line: Line, ink: Ink, _report: Report) -> str:
-    return ink.name(line.row.layer or "") if line.row else ""
-
-
-def _parent(line: Line, ink: Ink, _report: Report) -> str:
-    return ink.name(line.row.parent or "") if line.row else ""
-
-
-def _times(line: Line, _ink: Ink, _report: Report) -> str:
-    if line.row is None:
-        return ""
-    return "?" if line.row.times is None else str(line.row.times)
-
-
-def _status(line: Line, _ink: Ink, _report: Report) -> str:
-    return line.status.value if line.status else ""
-
-
-def _inputs(line: Line, ink: Ink, _report: Report) -> str:
-    return _shapes(line.row.cost.call.inputs, ink) if line.row else ""
-
-
-def _outputs(line: Line, ink: Ink, _report: Report) -> str:
-    return _shapes(line.row.cost.call.outputs, ink) if line.row else ""
+def _text(name: str, show: Callable[[Row, Ink], str], heading: str = "") -> Column:
+    """Return a column of text that only single nodes have."""
+    return Column(name, lambda line, ink: show(line.row, ink) if line.row else "", heading=heading, is_of_nodes=True)
 
 
 def _shapes(types: Iterable[Type | None], ink: Ink) -> str:
@@ -135,92 +108,57 @@ def _shape(type_: Type, ink: Ink) -> str:
     return "x".join(str(dim) if isinstance(dim, int) else "?" for dim in type_.shape) or "scalar"
 
 
-def _work(number: Callable[[Line], Bounds | None]) -> Callable[[Line, Ink, Report], str]:
-    """Return what shows work: a word where nothing is known of it, or where the convention does not count it."""
-
-    def show(line: Line, ink: Ink, _report: Report) -> str:
-        found = number(line)
-        if line.status and line.status.is_open and (found is None or not found.low):
-            return line.status.value
-        return "not counted" if found is None else bounded(found, ink.count)
-
-    return show
+def _count(name: str, number: Number) -> Column:
+    return Column(name, lambda line, ink: _number(line, number(line.sums), ink.count), number)
 
 
-def _traffic(number: Callable[[Line], Bounds]) -> Callable[[Line, Ink, Report], str]:
-    """Return what shows bytes; what a node without a rule reads and writes can be known."""
-
-    def show(line: Line, ink: Ink, _report: Report) -> str:
-        found = number(line)
-        if line.status and line.status.is_open and found == UNBOUNDED:
-            return line.status.value
-        return bounded(found, ink.size)
-
-    return show
+def _size(name: str, number: Number, heading: str = "") -> Column:
+    """Return a column of bytes; what a node without a rule reads and writes can be known."""
+    return Column(name, lambda line, ink: _number(line, number(line.sums), ink.size), number, heading)
 
 
-def _share(line: Line, _ink: Ink, report: Report) -> str:
-    """Show the share of the convention's total, or why the line is no part of it."""
-    part, whole = line.sums.value or NOTHING, report.total.value or NOTHING
-    if not line.is_counted or line.sums.value is None:
+def _work(name: str, number: Number, heading: str = "") -> Column:
+    """Return a column of work; where some is not known, none is no number to show."""
+
+    def show(line: Line, ink: Ink) -> str:
+        found = number(line.sums)
+        is_none = found is None or not found.low
+        return line.gap if line.gap and is_none else _number(line, found, ink.count)
+
+    return Column(name, show, number, heading)
+
+
+def _number(line: Line, found: Bounds | None, write: Callable[[int], str]) -> str:
+    """Return a number; a word where nothing is known of it, or where the convention does not count it."""
+    if line.gap and found == UNBOUNDED:
+        return line.gap
+    return "not counted" if found is None else bounded(found, write)
+
+
+def _share(line: Line, _ink: Ink) -> str:
+    """Return the share of the convention's total, or why the line is no part of it."""
+    if line.whole is None or line.sums.value is None:
         return line.mark
-    if part.is_exact and whole.is_exact:
-        found = units.share(part.low, whole.low)
-    elif part.high is None or not whole.low:
-        found = "?"
-    else:
-        found = f"<= {units.share(min(part.high, whole.low), whole.low)}"
-    return f"{line.mark} {found}".strip()
+    return f"{line.mark} {share(line.sums.value, line.whole)}".strip()
 
 
-def _parameters(line: Line) -> Bounds:
-    return Bounds.exactly(line.sums.parameters)
-
-
-def _macs(line: Line) -> Bounds:
-    return line.sums.macs
-
-
-def _cost(line: Line) -> Bounds | None:
-    return line.sums.value
-
-
-def _read(line: Line) -> Bounds:
-    return line.sums.read
-
-
-def _written(line: Line) -> Bounds:
-    return line.sums.written
-
-
-def _bytes(line: Line) -> Bounds:
-    return line.sums.read + line.sums.written
-
-
-def _nodes(line: Line) -> Bounds:
-    return Bounds.exactly(line.sums.nodes)
-
-
-def _exactly(number: Callable[[Line], Bounds]) -> Callable[[Line, Ink, Report], str]:
-    return lambda line, ink, _report: bounded(number(line), ink.count)
-
-
-COLUMNS = (
-    Column("node", _node),
-    Column("operator", _operator),
-    Column("layer", _layer),
-    Column("parent", _parent),
-    Column("times", _times),
-    Column("status", _status),
-    Column("inputs", _inputs),
-    Column("outputs", _outputs),
-    Column("nodes", _exactly(_nodes), _nodes),
-    Column("parameters", _exactly(_parameters), _parameters),
-    Column("macs", _work(_macs), _macs),
-    Column("cost", _work(_cost), _cost),
-    Column("bytes_read", _traffic(_read), _read),
-    Column("bytes_written", _traffic(_written), _written),
-    Column("bytes", _traffic(_bytes), _bytes),
-    Column("share", _share, _cost),
+_ALL = (
+    _text("node", lambda row, ink: ink.name(row.id)),
+    Column("operator", lambda line, ink: ink.name(line.operator)),
+    _text("layer", lambda row, ink: ink.name(row.layer or "")),
+    _text("parent", lambda row, ink: ink.name(row.parent or "")),
+    _text("times", lambda row, _ink: times(row.times)),
+    Column("status", lambda line, _ink: line.status.value if line.status else ""),
+    _text("inputs", lambda row, ink: _shapes(row.cost.call.inputs, ink), "input"),
+    _text("outputs", lambda row, ink: _shapes(row.cost.call.outputs, ink), "output"),
+    _count("nodes", lambda sums: Bounds.exactly(sums.nodes)),
+    _count("parameters", lambda sums: Bounds.exactly(sums.parameters)),
+    _work("macs", lambda sums: sums.macs, "MACs"),
+    _work("cost", lambda sums: sums.value),
+    _size("bytes_read", lambda sums: sums.read, "read"),
+    _size("bytes_written", lambda sums: sums.written, "written"),
+    _size("bytes", lambda sums: sums.bytes),
+    Column("share", _share, lambda sums: sums.value),
 )
-"""All columns that a table can have."""
+COLUMNS = {one.name: one for one in _ALL}
+"""All columns that a table can have, by their names."""

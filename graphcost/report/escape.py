@@ -104,13 +104,8 @@ def _shows(character: str) -> bool:
     return character.isprintable() and unicodedata.category(character) not in {"Mn", "Me"}
 
 
-_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
 def _escaped(character: str) -> str:
-    code = ord(character)
-    long = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return _SHORT.get(character, long)
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _columns(character: str) -> int:

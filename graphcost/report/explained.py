@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 from graphcost.bounds import UNBOUNDED
 from graphcost.report.escape import name, prose
-from graphcost.report.ink import bounded
+from graphcost.report.ink import bounded, times
+from graphcost.report.layout import first_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +64,7 @@ def _values(formal: tuple[str, ...], names: tuple[str, ...], types: Iterable[Typ
     rows = [
         [label, name(one), name(str(type_))] for label, one, type_ in zip(formals, names, types, strict=False) if one
     ]
-    return _plain(rows)
+    return plain(rows)
 
 
 def _attributes(explanation: Explanation) -> Iterator[str]:
@@ -93,13 +92,13 @@ def _spaced(label: str) -> str:
 
 
 def _body_title(cost: NodeCost) -> str:
-    runs = (f"{name(body.label)} x{'?' if body.times is None else body.times}" for body in cost.bodies)
+    runs = (f"{name(body.label)} x{times(body.times)}" for body in cost.bodies)
     return f"body: {' or '.join(runs)}"
 
 
 def _body(rows: tuple[Row, ...]) -> list[str]:
     table = [[name(row.id), name(row.cost.node.operator), row.cost.status.value, _count(row.macs)] for row in rows]
-    return _plain([["node", "operator", "status", "MACs"], *table])
+    return plain([["node", "operator", "status", "MACs"], *table])
 
 
 def _worth(explanation: Explanation) -> list[str]:
@@ -114,16 +113,17 @@ def _worth(explanation: Explanation) -> list[str]:
         return [total]
     formula = convention.formula(cost)
     if formula:
-        lines = (formula.__doc__ or "").strip().splitlines()[:1]
-        return [*lines, f"{total}, by a formula of its own"]
+        return [first_line(formula.__doc__), f"{total}, by a formula of its own"]
     return [*_weighed(explanation), total]
 
 
 def _weighed(explanation: Explanation) -> Iterator[str]:
-    for term, weight, worth in explanation.weighed:
-        if weight is None:
+    for term in explanation.row.cost.terms:
+        worth = explanation.worth(term)
+        if worth is None:
             yield f"{term.what}: {term.arith.value} is not counted"
         else:
+            weight = explanation.convention.weights[term.arith]
             yield f"{term.what}: {weight} x {term.count:,} {term.arith.value} = {worth:,}"
 
 
@@ -133,7 +133,3 @@ def _count(number: Bounds) -> str:
 
 def _bytes(number: Bounds) -> str:
     return "not known" if number == UNBOUNDED else f"{_count(number)} B"
-
-
-def _plain(rows: list[list[str]]) -> list[str]:
-    return [line.rstrip() for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines()]

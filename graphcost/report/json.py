@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphcost.types import TensorType
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graphcost.call import Call
-    from graphcost.results import Latency, Report, Row
+    from graphcost.results import Report, Row
     from graphcost.terms import Term
     from graphcost.types import Type
 
@@ -42,7 +42,7 @@ def _without_nodes(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "model": _model(report),
         "settings": {
-            "convention": report.settings.convention,
+            "convention": report.settings.convention.name,
             "dims": dict(report.settings.dims),
             "shapes": {name: list(shape) for name, shape in report.settings.shapes.items()},
             "devices": list(report.settings.devices),
@@ -54,13 +54,10 @@ def _without_nodes(report: Report) -> dict[str, Any]:
         "bounds": {name: [bounds.low, bounds.high] for name, bounds in report.bounds.items()},
         "complete": report.complete,
         "memory": _memory(report),
-        "latency": [_latency(one) for one in report.latency],
+        "latency": [asdict(one) for one in report.latency],
         "unpriced": list(report.unpriced),
         "unknown": list(report.unknown),
-        "findings": [
-            {"code": one.code, "severity": one.severity, "where": one.where, "message": one.message}
-            for one in report.findings
-        ],
+        "findings": [asdict(one) for one in report.findings],
     }
 
 
@@ -76,16 +73,16 @@ def _model(report: Report) -> dict[str, Any]:
 
 
 def _totals(report: Report) -> dict[str, Any]:
-    bounds = report.bounds
+    bounds, convention = report.bounds, report.settings.convention
     return {
         "parameters": report.total.parameters,
         "trainable_parameters": None,
         "macs": bounds["macs"].best,
         "flops": bounds["flops"].best if "flops" in bounds else None,
         "cost": {
-            "value": bounds["cost"].best,
-            "unit": report.settings.unit,
-            "convention": report.settings.convention,
+            "value": bounds["cost"].best if "cost" in bounds else None,
+            "unit": convention.unit,
+            "convention": convention.name,
         },
         "bytes_read": bounds["bytes_read"].best,
         "bytes_written": bounds["bytes_written"].best,
@@ -101,18 +98,7 @@ def _memory(report: Report) -> dict[str, Any]:
         "activation_bytes": report.memory.activations.best,
         "ideal_peak_bytes": report.memory.peak.best,
         "peak_at": report.memory.peak_at,
-        "alive_at_peak": [{"name": one.name, "bytes": one.bytes} for one in report.memory.alive],
-    }
-
-
-def _latency(one: Latency) -> dict[str, Any]:
-    return {
-        "device": one.device,
-        "seconds": one.seconds,
-        "is_lower_bound": one.is_lower_bound,
-        "bound": one.bound,
-        "grade": one.grade,
-        "error": one.error,
+        "alive_at_peak": [asdict(one) for one in report.memory.alive],
     }
 
 
@@ -146,8 +132,8 @@ def _node(row: Row, parts: dict[Call, _Parts]) -> dict[str, Any]:
         "parameters": cost.parameters,
         "macs": None if is_open else row.macs.high,
         "cost": None if is_open or row.value is None else row.value.high,
-        "bytes_read": row.read.high,
-        "bytes_written": row.written.high,
+        "bytes_read": cost.read.high,
+        "bytes_written": cost.written.high,
         "terms": shared.terms,
     }
 

@@ -1,11 +1,9 @@
-"""Tables and paragraphs that fit into a terminal."""
+"""Tables and paragraphs that fit into a terminal, and tables in Markdown."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING
-
-from tabulate import SEPARATING_LINE, tabulate
 
 from graphcost.report.escape import width
 
@@ -20,14 +18,29 @@ GAP = 2
 
 def draw(titles: Sequence[str], rows: Sequence[Sequence[str]], is_number: Sequence[bool], sums: int = 0) -> str:
     """Return a table with a line below its titles, and one above its last rows where these are sums."""
-    body, last = rows[: len(rows) - sums], rows[len(rows) - sums :]
-    text = tabulate(
-        [titles, SEPARATING_LINE, *body, *([SEPARATING_LINE, *last] if last else [])],
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=["right" if one else "left" for one in is_number],
-    )
-    return "\n".join(line.rstrip() for line in text.splitlines()[1:-1])  # without the frame
+    rule, title, *body, _rule = _tabulate([titles, *rows], "simple", is_number).splitlines()
+    last = len(body) - sums
+    lines = [title, rule, *body[:last], *([rule] if sums else []), *body[last:]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def plain(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table that has no titles and no lines across it."""
+    return [line.rstrip() for line in _tabulate(rows, "plain").splitlines()]
+
+
+def pipes(titles: Sequence[str], rows: Sequence[Sequence[str]], is_number: Sequence[bool] = ()) -> str:
+    """Return a table in Markdown; its cells are escaped already."""
+    return _tabulate(rows, "pipe", is_number, headers=titles)
+
+
+def _tabulate(
+    rows: Sequence[Sequence[str]], style: str, is_number: Sequence[bool] = (), headers: Sequence[str] = ()
+) -> str:
+    from tabulate import tabulate  # noqa: PLC0415  # takes 60 ms to import, and no help text needs it
+
+    aligned = ["right" if one else "left" for one in is_number] or None
+    return tabulate(rows, headers=headers, tablefmt=style, colalign=aligned, disable_numparse=True)
 
 
 def fit(
@@ -59,3 +72,8 @@ def paragraph(label: str, text: str, limit: int | None) -> str:
 def wrap(text: str, limit: int) -> list[str]:
     """Return the lines of a text; a word that is longer than a line stays whole."""
     return textwrap.wrap(text, limit, break_long_words=False, break_on_hyphens=False)
+
+
+def first_line(doc: str | None) -> str:
+    """Return what a docstring says in its first line."""
+    return (doc or "").strip().partition("\n")[0]

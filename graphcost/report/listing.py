@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal
-
-from tabulate import tabulate
+from typing import TYPE_CHECKING, Any
 
 from graphcost import units
-from graphcost.report.escape import csv_cell, markdown_text, visible
-from graphcost.report.layout import draw, fit, wrap
+from graphcost.report import csv
+from graphcost.report.escape import markdown_text, visible
+from graphcost.report.layout import draw, first_line, fit, pipes, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,10 +17,12 @@ if TYPE_CHECKING:
     from graphcost.conventions import Convention
     from graphcost.devices import Device, Figure
     from graphcost.operators import Operator
+    from graphcost.report import Format
 
     Record = dict[str, Any]
 
-Format = Literal["table", "markdown", "csv", "json"]
+FOR_PEOPLE = ("table", "markdown")
+"""Formats that name a convention or device once, and what belongs to it below."""
 
 
 def operators(found: Sequence[Operator], format_: Format = "table", width: int | None = None) -> str:
@@ -42,48 +41,63 @@ def operators(found: Sequence[Operator], format_: Format = "table", width: int |
 
 
 def conventions(found: Sequence[Convention], format_: Format = "table", width: int | None = None) -> str:
-    """Return conventions as text: one record each."""
-    records = [{"convention": one.name, "unit": one.unit, "counts": one.title, "source": one.source} for one in found]
-    return _render(records, format_, width)
+    """Return conventions as text: one record for each kind of work or formula."""
+    records = _readable_convention if format_ in FOR_PEOPLE else _convention
+    return _render([record for one in found for record in records(one)], format_, width)
+
+
+def _convention(one: Convention) -> Iterator[Record]:
+    about = {"convention": one.name, "title": one.title, "unit": one.unit, "source": one.source}
+    for work, counts in _prices(one):
+        yield {**about, "work": work, "counts": counts}
+
+
+def _readable_convention(one: Convention) -> Iterator[Record]:
+    yield {"convention": one.name, "unit": one.unit, "work": "", "counts": one.title}
+    for work, counts in (*_prices(one), ("source", one.source)):
+        yield {"convention": "", "unit": "", "work": work, "counts": counts}
+
+
+def _prices(one: Convention) -> Iterator[tuple[str, str]]:
+    """Yield kinds of work, operators and patterns, and what the convention counts for them."""
+    prices: dict[str, list[str]] = {}
+    for arith, weight in one.weights.items():
+        prices.setdefault(f"{weight} each", []).append(arith.value)
+    for name, formula in sorted(one.formulas.items()):
+        prices.setdefault(first_line(formula.__doc__), []).append(name)
+    for pattern, formula in one.patterns.items():
+        prices.setdefault(first_line(formula.__doc__), []).append(f"{pattern} (pattern)")
+    yield from ((", ".join(names), price) for price, names in prices.items())
 
 
 def devices(found: Sequence[Device], format_: Format = "table", width: int | None = None) -> str:
     """Return devices as text: one record for each figure, which has its source."""
-    if format_ in {"table", "markdown"}:
-        return _render([row for device in found for row in _readable(device)], format_, width)
-    records = [
-        {
-            "device": device.name,
-            "title": device.title,
-            "grade": device.grade,
-            "figure": label,
-            "value": figure.value,
-            "unit": unit,
-            "source": figure.source,
-        }
-        for device in found
-        for label, figure, unit in _figures(device)
-    ]
-    return _render(records, format_, width)
+    records = _readable_device if format_ in FOR_PEOPLE else _device
+    return _render([record for one in found for record in records(one)], format_, width)
 
 
-def _readable(device: Device) -> Iterator[Record]:
-    """Yield a device's title, and its figures below it."""
-    yield {"device": device.name, "figure": device.grade, "value": "", "source": device.title}
-    for label, figure, unit in _figures(device):
-        value = units.size(int(figure.value)) if unit == "B" else units.rate(figure.value, unit)
+def _device(one: Device) -> Iterator[Record]:
+    about = {"device": one.name, "title": one.title, "grade": one.grade}
+    for label, figure, unit in _figures(one):
+        yield {**about, "figure": label, "value": figure.value, "unit": unit, "source": figure.source}
+
+
+def _readable_device(one: Device) -> Iterator[Record]:
+    yield {"device": one.name, "figure": one.grade, "value": "", "source": one.title}
+    for label, figure, unit in _figures(one):
+        value = units.size(figure.value) if unit == "B" else units.rate(figure.value, unit)
         yield {"device": "", "figure": label, "value": value, "source": figure.source}
 
 
-def _figures(device: Device) -> Iterator[tuple[str, Figure, str]]:
-    if device.rate:
-        yield "rate", device.rate, "FLOP/s"
-    for dtype, figure in device.peak.items():
+def _figures(one: Device) -> Iterator[tuple[str, Figure, str]]:
+    if one.rate:
+        yield "rate", one.rate, "FLOP/s"
+    for dtype, figure in one.peak.items():
         yield f"peak {dtype}", figure, "FLOP/s" if "float" in dtype else "op/s"
-    if device.bandwidth:
-        yield "bandwidth", device.bandwidth, "B/s"
-    if device.memory:
-        yield "memory", device.memory, "B"
+    if one.bandwidth:
+        yield "bandwidth", one.bandwidth, "B/s"
+    if one.memory:
+        yield "memory", one.memory, "B"
 
 
 def _render(records: list[Record], format_: Format, width: int | None) -> str:
@@ -92,21 +106,14 @@ def _render(records: list[Record], format_: Format, width: int | None) -> str:
     titles = list(records[0])
     rows = [[visible(_text(cell)) for cell in record.values()] for record in records]
     if format_ == "csv":
-        return _csv([titles, *rows])
+        return csv.write([titles, *rows])
     if format_ == "markdown":
-        escaped = [[markdown_text(cell) for cell in row] for row in rows]
-        return tabulate(escaped, headers=titles, tablefmt="pipe", disable_numparse=True) + "\n"
+        return pipes(titles, [[markdown_text(cell) for cell in row] for row in rows]) + "\n"
     return _table(titles, rows, width)
 
 
 def _text(cell: Any) -> str:
     return ", ".join(map(str, cell)) if isinstance(cell, list) else str(cell)
-
-
-def _csv(rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([csv_cell(cell) for cell in row] for row in rows)
-    return text.getvalue()
 
 
 def _table(titles: list[str], rows: list[list[str]], width: int | None) -> str:

@@ -1,24 +1,26 @@
-"""What stands below the table: totals with every digit, memory, latency, and what is not known or assumed."""
+"""What stands below the table: totals with every digit, latency, and what is not known or assumed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from graphcost import conventions, units
+from graphcost import units
 from graphcost.bounds import NOTHING
 from graphcost.report.columns import cost_title
 from graphcost.report.ink import bounded
 from graphcost.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from graphcost.bounds import Bounds
     from graphcost.report.ink import Ink
     from graphcost.results import Assumption, Finding, Latency, Report, Row
 
     Fact = tuple[str, str]
+
+T = TypeVar("T")
 
 FEW = 3
 """How many of several alike are named."""
@@ -41,7 +43,7 @@ def reservations(report: Report, ink: Ink) -> Iterator[Fact]:
     for status in (Status.UNPRICED, Status.UNKNOWN, Status.INVALID):
         yield from _labelled(status.value, _open_nodes(report, status, ink))
     if report.unknown:
-        yield "unknown shapes", f"{_plural(len(report.unknown), 'value')}: {_some(report.unknown, ink)}"
+        yield "unknown shapes", f"{_plural(len(report.unknown), 'value')}: {_some(report.unknown, ink.name)}"
 
 
 def _model(report: Report, ink: Ink) -> str:
@@ -52,12 +54,11 @@ def _model(report: Report, ink: Ink) -> str:
 
 
 def _totals(report: Report) -> Iterator[Fact]:
-    settings, value = report.settings, report.total.value
-    convention = conventions.find(settings.convention)
+    convention, value = report.settings.convention, report.total.value
     yield "parameters", _count(report.bounds["parameters"])
-    if settings.unit != "MAC":
+    if convention.unit != "MAC":
         yield "MACs", _count(report.total.macs)
-    yield cost_title(settings), _count(value) if value else "no operator of the model is counted"
+    yield cost_title(convention), _count(value) if value else "no operator of the model is counted"
     yield "", f"{convention.name}: {convention.title}"
     yield "bytes read", _size(report.total.read)
     yield "bytes written", _size(report.total.written)
@@ -73,8 +74,8 @@ def _memory(report: Report, ink: Ink) -> Iterator[Fact]:
     at = f" at {ink.name(memory.peak_at)}" if memory.peak_at else ""
     yield "ideal peak", f"{_size(memory.peak)}{at}, weights left out; a runtime takes as much or more"
     if memory.alive:
-        listed = [f"{ink.name(one.name)} {units.size(one.bytes)}" for one in memory.alive[:FEW]]
-        yield "", f"alive there: {', '.join([*listed, *_more(len(memory.alive) - FEW)])}"
+        alive = _some(memory.alive, lambda one: f"{ink.name(one.name)} {units.size(one.bytes)}")
+        yield "", f"alive there: {alive}"
 
 
 def _latencies(report: Report, ink: Ink) -> Iterator[str]:
@@ -87,8 +88,9 @@ def _latencies(report: Report, ink: Ink) -> Iterator[str]:
 def _latency(one: Latency, ink: Ink) -> str:
     at_least = ">= " if one.is_lower_bound else ""
     limit = "" if one.grade == "flat" else f"{one.bound}-bound, "
-    error = "" if one.error is None else f", ± {units.share(round(1000 * one.error), 1000)}"
-    return f"{ink.name(one.device)}  {at_least}{units.seconds(one.seconds)} ({limit}{one.grade}{error})"
+    error = "" if one.error is None else f", ± {units.percent(one.error)}"
+    least = "" if one.shortest is None else f"{units.seconds(one.shortest)}–"
+    return f"{ink.name(one.device)}  {at_least}{least}{units.seconds(one.seconds)} ({limit}{one.grade}{error})"
 
 
 def _assumption(one: Assumption, ink: Ink) -> str:
@@ -138,8 +140,8 @@ def _labelled(label: str, texts: Iterable[str]) -> Iterator[Fact]:
         yield "" if index else label, text
 
 
-def _some(names: Sequence[str], ink: Ink) -> str:
-    return ", ".join([*map(ink.name, names[:FEW]), *_more(len(names) - FEW)])
+def _some(found: Sequence[T], show: Callable[[T], str]) -> str:
+    return ", ".join([*map(show, found[:FEW]), *_more(len(found) - FEW)])
 
 
 def _more(count: int) -> list[str]:

@@ -26,7 +26,7 @@ def render(report: Report, view: View | None = None, width: int | None = None) -
 def _table(page: Page, rows: list[list[str]], width: int | None) -> str:
     is_number = [one.is_number for one in page.columns]
     if width is not None:
-        labels = (escape.width(line.sums.name) for line in (page.rest, page.total) if line)
+        labels = (escape.width(line.sums.name) for line in page.sums)
         widths = fit(page.titles, rows, is_number, width, max(NARROWEST, *labels))
         rows = [[escape.shorten(cell, limit) for cell, limit in zip(row, widths, strict=True)] for row in rows]
     return draw(page.titles, rows, is_number, sums=1)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from graphcost import conventions
 from graphcost.errors import UsageError
 from graphcost.report import columns
-from graphcost.report.columns import Column, Line
-from graphcost.report.ink import MACHINE
-from graphcost.results import Group, Status, summed
+from graphcost.report.columns import COLUMNS, Column, Line
+from graphcost.report.ink import times
+from graphcost.results import Status
+from graphcost.rows import is_counted, summed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from graphcost.bounds import Bounds
+    from graphcost.conventions import Convention
     from graphcost.report.ink import Ink
     from graphcost.results import Report, Row
 
@@ -27,11 +29,9 @@ COMPLETE = (
     "bytes_read", "bytes_written",
 )  # fmt: skip
 """The columns of a table for machines."""
-ONLY_NODES = frozenset({"node", "layer", "parent", "times", "inputs", "outputs"})
-"""Columns that an operator does not have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What of a report is shown."""
 
@@ -53,139 +53,123 @@ class View:
 class Page:
     """The part of a report that is shown."""
 
-    report: Report
-    """The report."""
-    columns: tuple[Column, ...]
+    convention: Convention
+    """What the report counts by."""
+    columns: Sequence[Column]
     """The columns."""
-    lines: tuple[Line, ...]
+    lines: Sequence[Line]
     """The nodes or operators."""
-    rest: Line | None
-    """What the hidden ones add up to; None where none is hidden."""
-    total: Line
-    """What all add up to."""
+    sums: Sequence[Line]
+    """What the hidden ones add up to, if any are hidden; last, what all add up to."""
 
     @property
     def titles(self) -> list[str]:
         """The columns' headings."""
-        return [one.title(self.report.settings) for one in self.columns]
+        return [one.title(self.convention) for one in self.columns]
 
     def cells(self, ink: Ink) -> list[list[str]]:
-        """Return what all lines show; the last is the total."""
-        rows = [self._shown(line, ink) for line in self.lines]
-        sums = [line for line in (self.rest, self.total) if line]
-        return [*rows, *(self._labelled(line.sums.name, self._shown(line, ink)) for line in sums)]
-
-    def _shown(self, line: Line, ink: Ink) -> list[str]:
-        return [one.show(line, ink, self.report) for one in self.columns]
-
-    def _labelled(self, label: str, cells: list[str]) -> list[str]:
-        """Put what a sum is called into its first column of text."""
+        """Return what all lines show; the last is the total. A sum's name stands in its first column of text."""
+        rows = [[one.show(line, ink) for one in self.columns] for line in (*self.lines, *self.sums)]
         place = next((place for place, one in enumerate(self.columns) if not one.is_number), None)
-        return cells if place is None else [*cells[:place], label, *cells[place + 1 :]]
+        for row, line in zip(rows[len(self.lines) :], self.sums, strict=True):
+            if place is not None:
+                row[place] = line.sums.name
+        return rows
 
 
 def select(report: Report, view: View, default: tuple[str, ...] = READABLE) -> Page:
     """Return what a view shows of a report; UsageError where it names a column that there isn't."""
-    wanted = view.columns or _suited(default, view.by, report)
-    chosen = tuple(columns.find(name, report.settings) for name in wanted)
+    convention = report.settings.convention
+    chosen = [columns.find(name, convention) for name in view.columns or _suited(default, view.by, convention)]
     for one in chosen:
-        if view.by == "operator" and one.name in ONLY_NODES:
+        if view.by == "operator" and one.is_of_nodes:
             raise UsageError(f"by operator there is no column {one.name!r}: it belongs to single nodes")
     if view.top is not None and view.top < 0:
         raise UsageError(f"wants to show 0 lines or more, got {view.top}")
-    lines, rest = (_nodes if view.by == "node" else _operators)(report, view)
-    total = Line(replace(report.total, name="total"))
-    return Page(report, (*chosen, *_missing(chosen, lines)), lines, rest, total)
+    lines, rest = _lines(report, view)
+    total = Line(report.total, whole=report.total.value)
+    return Page(convention, [*chosen, *_missing(chosen, lines)], lines, [*rest, total])
 
 
-def _suited(names: tuple[str, ...], by: By, report: Report) -> tuple[str, ...]:
-    """Return the columns that suit: an operator has fewer; MACs stand once where the convention counts them too."""
+def _suited(names: tuple[str, ...], by: By, convention: Convention) -> list[str]:
+    """Return the columns that suit: an operator has fewer; people read MACs once where the convention counts them."""
+    left_out = {"macs"} if names is READABLE and convention.unit == "MAC" else set()
     if by == "operator":
-        names = ("operator", "nodes", *(one for one in names if one not in ONLY_NODES | {"operator", "status"}))
-    repeats = report.settings.unit == "MAC" and names[-1] == "share"
-    return tuple(one for one in names if not (repeats and one == "macs"))
+        left_out |= {"status", *(one.name for one in COLUMNS.values() if one.is_of_nodes)}
+        names = ("operator", "nodes", *(name for name in names if name != "operator"))
+    return [name for name in names if name not in left_out]
 
 
-def _missing(chosen: tuple[Column, ...], lines: Iterable[Line]) -> Iterator[Column]:
-    """Yield what has to be there beside the chosen columns: whatever is no part of the sums is marked as such."""
+def _missing(chosen: Iterable[Column], lines: Iterable[Line]) -> Iterator[Column]:
+    """Yield what has to stand beside the chosen columns: whatever is no part of the sums is marked as such."""
     names = {one.name for one in chosen}
     if "share" in names or not any(one.is_number for one in chosen):
         return
-    rows = [line.row for line in lines if line.mark and line.row]
-    for name, is_needed in (
-        ("status", any(not row.cost.status.is_per_run for row in rows)),
-        ("parent", any(row.parent is not None for row in rows)),
-    ):
-        if is_needed and name not in names:
-            yield next(one for one in columns.COLUMNS if one.name == name)
+    apart = [line.row for line in lines if line.mark and line.row]
+    if "status" not in names and not all(row.cost.status.is_per_run for row in apart):
+        yield COLUMNS["status"]
+    if "parent" not in names and any(row.parent is not None for row in apart):
+        yield COLUMNS["parent"]
 
 
-def _nodes(report: Report, view: View) -> tuple[tuple[Line, ...], Line | None]:
-    counts_preparation = _counts_preparation(report)
-    below: dict[str | None, list[Row]] = {}
+def _lines(report: Report, view: View) -> tuple[list[Line], list[Line]]:
+    """Return the lines that are shown, and what the hidden ones add up to, if any are hidden."""
+    blocks = _sorted(_nodes(report, view.depth) if view.by == "node" else _operators(report), report, view)
+    cut = len(blocks) if view.top is None else view.top
+    shown = [line for block in blocks[:cut] for line in block]
+    if view.by == "operator":
+        shown += _apart(report)
+    hidden = [block[0].sums for block in blocks[cut:]]
+    if not hidden:
+        return shown, []
+    rows = (row for one in hidden for row in one.rows)
+    rest = summed(f"… and {len(hidden)} more", rows, report.settings.convention)
+    return shown, [Line(rest, whole=report.total.value)]
+
+
+def _sorted(blocks: list[list[Line]], report: Report, view: View) -> list[list[Line]]:
+    """Return lines, each with its bodies, in the order that was asked for; those that are no part of the sums last."""
+    name = view.sort or ("" if view.top is None else "cost")
+    if not name:
+        return blocks
+    column = columns.find(name, report.settings.convention)
+    return sorted(blocks, key=lambda block: (bool(block[0].mark), *column.rank(block[0])))
+
+
+def _nodes(report: Report, depth: int | None) -> list[list[Line]]:
+    """Return the nodes of the main graph in the order of the file, each followed by those of its bodies."""
+    blocks: list[list[Line]] = []
+    levels: dict[str | None, int] = {None: -1}
     for row in report.rows:
-        below.setdefault(row.parent, []).append(row)
-    top = _sorted([_line(row, counts_preparation=counts_preparation) for row in below.get(None, [])], report, view)
-    shown, hidden = top[: view.top], top[len(top[: view.top]) :]
-    lines = tuple(_with_bodies(shown, below, view.depth))
-    return lines, _rest([line.row for line in hidden if line.row], len(hidden), report)
+        level = levels[row.id] = levels[row.parent] + 1
+        if level == 0:
+            blocks.append([])
+        if depth is None or level <= depth:
+            blocks[-1].append(_node(row, report))
+    return blocks
 
 
-def _with_bodies(lines: Sequence[Line], below: dict[str | None, list[Row]], depth: int | None) -> Iterator[Line]:
-    stack = [(line, 0) for line in reversed(lines)]
-    while stack:
-        line, level = stack.pop()
-        yield line
-        if line.row and (depth is None or level < depth):
-            bodies = below.get(line.row.id, ())
-            stack += [(_line(row, counts_preparation=False), level + 1) for row in reversed(bodies)]
-
-
-def _line(row: Row, *, counts_preparation: bool) -> Line:
-    numbers = Group(row.id, 1, row.cost.parameters, row.macs, row.value, row.read, row.written)
-    status, mark = row.cost.status, _mark(row)
-    is_counted = not mark or (counts_preparation and status is Status.PREPARATION)
-    return Line(numbers, row.cost.node.operator, status, row, mark, is_counted)
-
-
-def _mark(row: Row) -> str:
+def _node(row: Row, report: Report) -> Line:
+    status = row.cost.status
     if row.parent is not None:
-        return f"body x{'?' if row.times is None else row.times}"
-    return "" if row.cost.status.is_per_run else row.cost.status.value
+        mark, whole = f"body x{times(row.times)}", None
+    else:
+        mark, whole = "" if status.is_per_run else status.value, _whole(status, report)
+    return Line(row.sums, row.cost.node.operator, status, row, mark, whole)
 
 
-def _operators(report: Report, view: View) -> tuple[tuple[Line, ...], Line | None]:
-    rows = [row for row in report.rows if row.parent is None and row.cost.status.is_per_run]
-    is_open = {row.cost.node.operator: row.cost.status for row in reversed(rows) if row.cost.status.is_open}
-    found = [Line(one, one.name, is_open.get(one.name)) for one in report.by_operator()]
-    found = _sorted(found, report, view)
-    shown, hidden = found[: view.top], {one.operator for one in found[len(found[: view.top]) :]}
-    rest = _rest([row for row in rows if row.cost.node.operator in hidden], len(hidden), report)
-    return (*shown, *_apart(report)), rest
+def _whole(status: Status, report: Report) -> Bounds | None:
+    """Return the convention's total, where nodes of a status are part of it."""
+    return report.total.value if is_counted(status, report.settings.convention) else None
+
+
+def _operators(report: Report) -> list[list[Line]]:
+    gaps = {row.cost.node.operator: row.cost.status for row in reversed(report.total.rows) if row.cost.status.is_open}
+    return [[Line(one, one.name, gaps.get(one.name), whole=report.total.value)] for one in report.by_operator()]
 
 
 def _apart(report: Report) -> Iterator[Line]:
     """Yield what does not work in every run."""
-    for one in (report.preparation, report.shape):
+    for status, one in ((Status.PREPARATION, report.preparation), (Status.SHAPE, report.shape)):
         if one.nodes:
-            is_counted = one is report.preparation and _counts_preparation(report)
-            yield Line(one, f"({one.name})", mark=one.name, is_counted=is_counted)
-
-
-def _counts_preparation(report: Report) -> bool:
-    return conventions.find(report.settings.convention).includes_preparation
-
-
-def _sorted(lines: list[Line], report: Report, view: View) -> list[Line]:
-    """Return lines in the order that was asked for, those that are no part of the sums last."""
-    name = view.sort or ("" if view.top is None else "cost")
-    if not name:
-        return lines
-    key = columns.sort_key(columns.find(name, report.settings), report, MACHINE)
-    return sorted(lines, key=lambda line: (bool(line.mark), *key(line)))
-
-
-def _rest(rows: Sequence[Row], count: int, report: Report) -> Line | None:
-    if not count:
-        return None
-    return Line(summed(f"… and {count} more", rows, counts_preparation=_counts_preparation(report)))
+            yield Line(one, f"({one.name})", mark=one.name, whole=_whole(status, report))

@@ -153,22 +153,39 @@ def _assumptions(declared: Mapping[str, Type], bound: Mapping[str, int]) -> Iter
             shape = _shape(one)
             for axis, dim in enumerate(shape):
                 if isinstance(dim, str) and (axis == 0) is leading:
-                    for name in _variables(dim) or ({dim} if dim not in seen else ()):
+                    names = _variables(dim)
+                    for name in names or ({dim} if dim not in seen else ()):
                         if name not in seen:
                             seen.add(name)
-                            yield _assume(name, axis, len(shape))
+                            yield _assume(name, axis, len(shape), is_part=bool(names))
 
 
-def _assume(name: str, axis: int, rank: int) -> Assumption:
-    if axis == 0:
-        return Assumption(name, 1, "leading dimension: one sample", is_guess=False)
-    for pattern, size in PLAUSIBLE:
-        if re.search(pattern, name, re.IGNORECASE) and "[" not in name:
-            return Assumption(
-                name, size, f"plausible for a dimension of this name; bind it with --dim {name}=", is_guess=True
-            )
+def _assume(name: str, axis: int, rank: int, *, is_part: bool) -> Assumption:
+    """Return a size for a dimension, or for a part of its formula, which is no leading dimension itself."""
+    if _FORMULA.search(name):
+        reason = f"a formula that can't be evaluated is left unknown; bind it with --dim '{name}='"
+        return Assumption(name, None, reason, is_guess=True)
+    by_name = next((size for pattern, size in PLAUSIBLE if _says(name, pattern)), None)
+    if axis == 0 and not is_part:
+        reason = "leading dimension: one sample"
+        if by_name in {None, 1}:
+            return Assumption(name, 1, reason, is_guess=False)
+        return Assumption(
+            name, 1, f"{reason}, though its name says otherwise; bind it with --dim {name}=", is_guess=True
+        )
+    if by_name is not None:
+        reason = f"plausible for a dimension of this name; bind it with --dim {name}="
+        return Assumption(name, by_name, reason, is_guess=True)
     size = BY_PLACE.get((rank, axis), 1)
     return Assumption(name, size, f"plausible for axis {axis} of {rank}; bind it with --dim {name}=", is_guess=True)
+
+
+_FORMULA = re.compile(r"[()*/+]")
+"""What is in a name that is a formula; one that could be evaluated was taken apart before."""
+
+
+def _says(name: str, pattern: str) -> bool:
+    return "[" not in name and re.search(pattern, name, re.IGNORECASE) is not None
 
 
 def _with_sizes(declared: Type, sizes: Mapping[str, int], shape: Sequence[int] | None) -> Type:

@@ -73,7 +73,7 @@ def loop(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Foun
     limit, condition, *carried = (*inputs, None, None)[: max(len(inputs), 2)]
     turn, goes_on = walk.facts.get(_TURN, stage), walk.facts.get(_GOES_ON, stage)
     start = [one or walk.unknown for one in carried]
-    typed, state = _settled(walk, node, env, stage, start, before=(turn, goes_on), written_before=1)
+    typed, state = _settled(walk, node, env, start, before=(turn, goes_on), written_before=1)
     times = _trip_count(walk, limit, condition, typed, start)
     scanned = [_stacked(typed.type_of(name), times, 0) for name in typed.graph.outputs[1 + len(state) :]]
     return [*(one.type for one in state), *scanned], (Body("body", times, typed),)
@@ -127,8 +127,9 @@ def scan(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Foun
     start = [one or walk.unknown for one in inputs[: len(inputs) - scanned]]
     whole = [one.type if one else UNKNOWN for one in inputs[len(start) :]]
     axes = node.attributes.get("scan_input_axes") or (0,) * scanned
-    slices = [walk.facts.get(_sliced(one, axis), stage) for one, axis in zip(whole, axes, strict=False)]
-    typed, state = _settled(walk, node, env, stage, start, after=tuple(slices))
+    stages = [one.stage if one else stage for one in inputs[len(start) :]]
+    slices = [walk.facts.get(_sliced(one, axis), when) for one, axis, when in zip(whole, axes, stages, strict=False)]
+    typed, state = _settled(walk, node, env, start, after=tuple(slices))
     times = _common_length(whole, axes)
     names = typed.graph.outputs[len(state) :]
     out_axes = node.attributes.get("scan_output_axes") or (0,) * len(names)
@@ -171,24 +172,29 @@ def _settled(
     walk: Walk,
     node: Node,
     env: Env,
-    stage: Stage,
     start: list[Fact],
     *,
     before: tuple[Fact, ...] = (),
     after: tuple[Fact, ...] = (),
     written_before: int = 0,
 ) -> tuple[TypedGraph, list[Fact]]:
-    """Walk a body with types that hold in every turn: what a turn changes in a carried value is unknown."""
-    state = [walk.facts.get(one.type, stage) for one in start]
+    """Walk a body with types that hold in every turn: what a turn changes in a carried value is unknown.
+
+    A value that is only handed on stays known as early as it was.
+    """
+    state = [walk.facts.get(one.type, one.stage) for one in start]
     for _ in range(MOST_TURNS):
         typed = walk.inner(node, "body", env, (*before, *state, *after))
         names = typed.graph.outputs[written_before : written_before + len(state)]
         pairs = zip(state, names, strict=True)
-        new = [walk.facts.get(merge(one.type, typed.type_of(name)), stage) for one, name in pairs]
+        new = [
+            walk.facts.get(merge(one.type, typed.type_of(name)), max(one.stage, typed.stage_of(name)))
+            for one, name in pairs
+        ]
         if new == state:
             return typed, state
         state = new
-    state = [walk.facts.get(UNKNOWN, stage)] * len(state)
+    state = [walk.unknown] * len(state)
     return walk.inner(node, "body", env, (*before, *state, *after)), state
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import numpy_helper, shape_inference
+from onnx import checker, numpy_helper, shape_inference
 
 from graphcost.call import Fact
 from graphcost.load import protos, schema, storage
@@ -66,6 +66,8 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
     imports = [onnx.helper.make_opsetid(node.domain, min(node.opset, schema.newest(node.domain)))]
     try:
         found = shape_inference.infer_node_outputs(definition, node.proto, types, data, opset_imports=imports)
+    except checker.ValidationError as fault:  # about the node alone, whatever its inputs are
+        return {}, _sentence(str(fault))
     except Exception as fault:  # noqa: BLE001  # whatever its C++ throws; it is about this node
         return {}, _sentence(str(fault)) if _sees_all(node, facts.values()) else ""
     return {name: _cleaned(protos.type_of(one)) for name, one in found.items()}, ""

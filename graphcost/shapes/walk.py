@@ -7,9 +7,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from graphcost.call import Body, Call, Stage, TypedGraph
-from graphcost.errors import InvalidModelError
+from graphcost.errors import InvalidModelError, UsageError
 from graphcost.load import onnx as reader
 from graphcost.load import schema
+from graphcost.load.quote import shown
 from graphcost.shapes import control_flow, evaluate
 from graphcost.shapes.facts import READS_FLOATS, Facts, decides_types, infer
 from graphcost.types import UNKNOWN, TensorType
@@ -71,7 +72,7 @@ class Walk:
     def _node(self, node: Node, env: Env) -> Call:
         inputs = tuple([(env.get(name) or self.unknown) if name else None for name in node.inputs])
         outcome = self._outcome(node, inputs, env)
-        if self.bound and not self.bound.keys().isdisjoint(node.outputs):
+        if self.bound and self._depth == 1 and not self.bound.keys().isdisjoint(node.outputs):
             outcome = self._rebound(node, outcome)
         for name, fact in zip(node.outputs, outcome.facts, strict=True):
             if name and fact:
@@ -81,7 +82,7 @@ class Walk:
     def _rebound(self, node: Node, outcome: Outcome) -> Outcome:
         """Return the outcome with the sizes that the user gave to dimensions of the node's outputs."""
         facts = tuple(
-            self.facts.get(_resized(fact.type, self.bound.get(name, {})), fact.stage) if fact else None
+            self.facts.get(_resized(name, fact.type, self.bound.get(name, {})), fact.stage) if fact else None
             for name, fact in zip(node.outputs, outcome.facts, strict=True)
         )
         return Outcome(replace(outcome.call, outputs=tuple(one.type if one else None for one in facts)), facts)
@@ -112,6 +113,7 @@ class Walk:
             if problem:
                 return self._refused(node, inputs, stage, problem)
             types, bodies = walk_bodies(self, node, inputs, env, stage)
+            stage = max(stage, _latest(bodies))
             types += [UNKNOWN] * (len(node.outputs) - len(types))
             facts = tuple(
                 self.facts.get(one, stage) if n else None for n, one in zip(node.outputs, types, strict=False)
@@ -152,8 +154,9 @@ class Walk:
         results = [self.facts.get(typed.type_of(name), typed.stage_of(name)) for name in names]
         results += [self.unknown] * (len(node.outputs) - len(results))
         facts = tuple(fact if name else None for name, fact in zip(node.outputs, results, strict=False))
-        stage = max((fact.stage for fact in facts if fact), default=Stage.RUN)
-        return Outcome(_call(node, inputs, facts, stage, bodies=(Body(function.name, 1, typed),)), facts)
+        bodies = (Body(function.name, 1, typed),)
+        stage = max((fact.stage for fact in facts if fact), default=Stage.PREPARATION)
+        return Outcome(_call(node, inputs, facts, max(stage, _latest(bodies)), bodies=bodies), facts)
 
     def function(self, one: Function, attributes: Iterable[Any], inputs: Sequence[Fact | None]) -> TypedGraph:
         """Type a function's body for a call's attributes (AttributeProtos) and inputs."""
@@ -166,6 +169,11 @@ class Walk:
         graph = node.subgraphs[name]
         seen = {outer: env[outer] for outer in node.captures if outer in env}
         return self.graph(graph, seen | dict(zip(graph.inputs, inputs, strict=False)))
+
+
+def _latest(bodies: tuple[Body, ...]) -> Stage:
+    """Return when the last node of some bodies works."""
+    return max((call.stage for body in bodies for call in body.graph.calls), default=Stage.PREPARATION)
 
 
 def _mismatch(node: Node, function: Function) -> str:
@@ -207,11 +215,12 @@ def _call(
 
 def _stage(node: Node, inputs: tuple[Fact | None, ...], env: Env) -> Stage:
     """Return when a node's outputs are known: as late as the latest value that it reads."""
-    if node.op_type in evaluate.RANDOM:
+    if node.op_type in evaluate.RANDOM and not node.domain:
         return Stage.RUN
     read = [*inputs, *(env.get(name) for name in node.captures)]
     stage = max((one.stage for one in read if one), default=Stage.PREPARATION)
-    if node.op_type in evaluate.ASKS_SHAPE and inputs and inputs[0] and _is_known(inputs[0].type):
+    asks_shape = node.op_type in evaluate.ASKS_SHAPE and not node.domain
+    if asks_shape and inputs and inputs[0] and _is_known(inputs[0].type):
         return min(stage, Stage.SHAPE)
     return stage
 
@@ -235,9 +244,13 @@ def _measured(value: Array, inferred: Type) -> Type:
     return TensorType(inferred.dtype if isinstance(inferred, TensorType) else None, value.shape)
 
 
-def _resized(one: Type, sizes: Mapping[int, int]) -> Type:
+def _resized(name: str, one: Type, sizes: Mapping[int, int]) -> Type:
+    """Return a type with the sizes that the user gave; UsageError where they contradict what is known."""
     if not sizes or not isinstance(one, TensorType) or one.shape is None:
         return one
+    for axis, size in sizes.items():
+        if axis >= len(one.shape) or one.shape[axis] not in {None, size}:
+            raise UsageError(f"{shown(name)} is {one}: its axis {axis} can't be {size}")
     return TensorType(one.dtype, tuple(sizes.get(axis, dim) for axis, dim in enumerate(one.shape)))
 
 

@@ -39,7 +39,9 @@ def measure(command: list[str], seconds: float) -> Sample:
     """Run the command to its end, or for that many seconds."""
     with tempfile.TemporaryFile() as stderr:
         started = time.perf_counter()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)  # noqa: S603  # that is its task
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+        )  # that is its task
         alarm = threading.Timer(seconds, child.kill)
         alarm.start()
         _, status, usage = os.wait4(child.pid, 0)

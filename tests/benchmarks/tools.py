@@ -8,6 +8,7 @@ MODEL = "MODEL"
 LOAD = "import sys, onnx; model = onnx.load(sys.argv[1], load_external_data=False); "
 DROP_WEIGHTS = "[w.ClearField('raw_data') for w in model.graph.initializer if len(w.raw_data) > 1024]; "
 INFER = "onnx.shape_inference.infer_shapes(model)"
+BOUNDS = "from onnxsim.shape_cost import bounds; bounds(model)"
 MODEL_INFO = "from onnxsim.model_info import ModelInfo; ModelInfo(model)"
 
 
@@ -35,6 +36,7 @@ TOOLS = {
     "onnx-weightless": Tool("the same, weights dropped in between", ("-c", LOAD + DROP_WEIGHTS + INFER, MODEL)),
     "onnx-tool": Tool("onnx-tool", ("-m", "onnx_tool", "-i", MODEL), peer=True),
     "onnxsim": Tool("onnxsim ModelInfo, without external data", ("-c", LOAD + MODEL_INFO, MODEL), peer=True),
+    "onnxsim-bounds": Tool("onnxsim shape_cost, without external data", ("-c", LOAD + BOUNDS, MODEL), peer=True),
     "onnx-opcounter": Tool(
         "onnx-opcounter", ("-c", "from onnx_opcounter.cli import main; main()", MODEL, "--calculate-macs"), peer=True
     ),

@@ -20,12 +20,17 @@ def generated():
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.pages()
+    return module
 
 
 def test_generated_pages_are_up_to_date(generated):
-    stale = [str(path.relative_to(ROOT)) for path, text in generated.items() if path.read_text("utf-8") != text]
-    assert not stale, "run `python docs/generate.py`"
+    pages = generated.pages().items()
+    assert [str(path.relative_to(ROOT)) for path, text in pages if path.read_text("utf-8") != text] == []
+
+
+def test_a_page_keeps_no_output_of_a_command_that_fails(generated):
+    with pytest.raises(RuntimeError, match=r"analyze missing\.onnx' ends with exit code 3"):
+        generated.with_output("```console\n$ graphcost analyze missing.onnx\nold output\n```")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

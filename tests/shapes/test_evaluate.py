@@ -1,0 +1,117 @@
+"""What is computed from constants is what onnx's reference computes, and nothing that would take long."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from build import model
+from onnx import TensorProto, defs, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from graphcost.load import load
+from graphcost.shapes import evaluate, infer
+
+
+def facts(built, **dims):
+    return infer(load(built), dims, {}).graph.facts
+
+
+SCALE = "float[1,3,4,5] x => float[M,N] y <int64[1] one = {1}, int64[2] two = {1, 2}, float[4] f = {0.5, 1, 2, 3}>"
+COMPUTED = {
+    "Shape": "y = Shape(x)",
+    "Shape of a part": "y = Shape <start = 1, end = -1> (x)",
+    "Size": "y = Size(x)",
+    "Gather": "s = Shape(x) y = Gather(s, two)",
+    "Slice": "s = Shape(x) y = Slice(s, one, end)",
+    "Concat": "s = Shape(x) y = Concat <axis = 0> (s, one, two)",
+    "arithmetic": "s = Shape(x) a = Gather(s, one) b = Mul(a, two) c = Add(b, one) d = Div(c, two) y = Sub(d, one)",
+    "Unsqueeze": "s = Size(x) y = Unsqueeze(s, zero)",
+    "Cast": "s = Shape(x) y = Cast <to = 1> (s)",
+    "floats": "a = Cast <to = 1> (one) b = Mul(f, a) c = Floor(b) d = Exp(c) y = Reciprocal(d)",
+    "Range": "z = Constant <value_int = 0> () e = Size(x) o = Constant <value_int = 1> () y = Range(z, e, o)",
+    "ConstantOfShape": "s = Shape(x) y = ConstantOfShape(s)",
+    "NonZero": "y = NonZero(two)",
+    "comparison and choice": "s = Shape(x) a = Greater(s, two2) y = Where(a, s, two2)",
+    "Split": "s = Shape(x) a, y = Split <num_outputs = 2> (s)",
+    "TopK": "s = Shape(x) a, y = TopK(s, one)",
+    "an optional input left out": "s = Shape(x) y = Clip(s, , three)",
+}
+
+
+@pytest.mark.parametrize("case", COMPUTED)
+def test_what_follows_from_the_shapes_is_known(case):
+    built = model(SCALE, *COMPUTED[case].replace(") ", ")\n").split("\n"), opset=18)
+    stored = {"two2": np.array([2] * 4), "three": np.array(3), "zero": np.array([0]), "end": np.array([3])}
+    built.graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in stored.items())
+    (expected,) = ReferenceEvaluator(built).run(None, {"x": np.zeros((1, 3, 4, 5), np.float32)})
+    found = facts(built)["y"]
+    np.testing.assert_array_equal(found.constant, expected)
+    assert found.type.shape == expected.shape
+
+
+UNKNOWN = {
+    "of what the run computes": "y = Relu(x)",
+    "at random": "y = RandomNormal <shape = [2]> ()",
+    "of many elements": "s = Constant <value_ints = [4097]> () y = ConstantOfShape(s)",
+    "of 2^62 elements": "s = Constant <value_ints = [4611686018427387904]> () y = ConstantOfShape(s)",
+    "of a rank beyond numpy's": "s = Constant <value_ints = [{}]> () y = ConstantOfShape(s)".format(
+        ", ".join("1" * 65)
+    ),
+    "of an operator that may take for ever": "t = Constant <value_ints = [1, 2]> () y = GatherElements(two, t)",
+    "of another domain": "y = other.Relu(two)",
+    "that the reference refuses": "y = Gather(two, nine)",
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_elements_that_are_not_known(case):
+    signature = "float[2] x => float[M] y <int64[2] two = {1, 2}, int64[1] nine = {9}>"
+    built = model(signature, *UNKNOWN[case].replace(") ", ")\n").split("\n"), domains=', "other" : 1')
+    assert facts(built)["y"].constant is None
+
+
+CONSTANTS = {
+    "value_int": (3, np.int64(3)),
+    "value_ints": ([3, 4], np.array([3, 4], np.int64)),
+    "value_float": (0.5, np.float32(0.5)),
+    "value_floats": ([0.5, 1.0], np.array([0.5, 1], np.float32)),
+    "value_string": ("a", np.array("a", object)),
+    "value_strings": (["a", "b"], np.array(["a", "b"], object)),
+    "value": (numpy_helper.from_array(np.eye(2, dtype=np.float16)), np.eye(2, dtype=np.float16)),
+}
+
+
+@pytest.mark.parametrize("kind", CONSTANTS)
+def test_what_a_constant_node_holds(kind):
+    value, expected = CONSTANTS[kind]
+    node = helper.make_node("Constant", [], ["y"], **{kind: value})
+    built = helper.make_model(helper.make_graph([node], "g", [], [helper.make_empty_tensor_value_info("y")]))
+    found = facts(built)["y"]
+    np.testing.assert_array_equal(found.constant, expected)
+    assert found.constant.dtype == expected.dtype
+    assert found.type.shape == expected.shape
+
+
+def test_a_constant_node_of_many_elements_has_a_type():
+    node = helper.make_node("Constant", [], ["y"], value_ints=range(5000))
+    built = helper.make_model(helper.make_graph([node], "g", [], [helper.make_empty_tensor_value_info("y")]))
+    found = facts(built)["y"]
+    assert (found.constant, str(found.type)) == (None, "int64[5000]")
+
+
+def test_the_lists_name_operators_of_onnx():
+    schemas = {one.name for one in defs.get_all_schemas() if not one.domain}
+    assert schemas >= evaluate.SAFE | evaluate.SHRINKS | evaluate.RANDOM | evaluate.ASKS_SHAPE
+    assert evaluate.SAFE >= evaluate.SHRINKS
+    assert evaluate.SAFE.isdisjoint(evaluate.RANDOM)
+
+
+def test_a_dimension_beyond_64_bits_is_no_element():
+    assert evaluate.of_shape("Size", {}, infer(load(huge()), {}, {}).graph.type_of("y")) is None
+
+
+def huge():
+    nodes = [helper.make_node("Expand", ["x", "s"], ["y"])]
+    stored = [helper.make_tensor("s", TensorProto.INT64, [2], [1 << 40, 1 << 40])]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1])]
+    return helper.make_model(helper.make_graph(nodes, "g", given, [], stored))
