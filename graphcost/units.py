@@ -7,7 +7,6 @@ cut to what a table needs; the exact integers stay in the Report and in every ma
 from __future__ import annotations
 
 from decimal import Decimal
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
