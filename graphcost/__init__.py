@@ -1,4 +1,4 @@
-"""What a neural network costs, read from its graph: parameters, memory, MACs, FLOPs and latency.
+"""What a neural network costs, read from its graph: parameters, bytes, MACs, FLOPs and latency.
 
 >>> import graphcost
 >>> report = graphcost.analyze("models/mnist_cnn.onnx")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from graphcost import conventions, devices, shapes
-from graphcost.cost import Pricer
+from graphcost.cost import Pricer, count_invalid
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
@@ -65,7 +65,7 @@ def _analyze(
         devices=device_names,
     )
     model = sort(load(source))
-    typed = shapes.infer(model, dims, input_shapes)
+    typed = shapes.infer(model, dims, input_shapes, count_invalid)
     parameters = Parameters()
     parameters.count(typed.graph)
     nodes = Pricer(parameters.by_node).graph(typed.graph)

@@ -146,6 +146,13 @@ class Call:
             raise UnknownShapeError(f"the elements of {name} are not known")
         return found
 
+    def scalar(self, name: str) -> float:
+        """Return the one element of an input; UnknownShapeError where it isn't known."""
+        found = self.constant(name)
+        if found.size != 1:
+            raise self.error(f"wants {name} to have 1 element, it has {found.size}")
+        return float(found.reshape(-1)[0])
+
     @property
     def dtype(self) -> DType | None:
         """The type it computes in, unless a term says otherwise: that of its first tensor input, else output."""

@@ -109,6 +109,11 @@ class Pricer:
         return _Priced(*_standing(found), read=read, written=written, bodies=found)
 
 
+def count_invalid(typed: TypedGraph) -> int:
+    """Return how many nodes of a graph break their operator's specification."""
+    return sum(1 for one in Pricer({}).graph(typed) if one.status is Status.INVALID)
+
+
 def _by_entry(call: Call, entry: Entry) -> _Priced:
     """Price a call by its rule, or by the declaration that it computes nothing."""
     if entry.terms is None:

@@ -44,7 +44,7 @@ def _is_bias(typed: TypedGraph, node: Node, call: Call, writers: Mapping[str, No
 
 def _behind_layout(name: str, writers: Mapping[str, Node]) -> str:
     """Return the value that a chain of views and transposes shows."""
-    while (writer := writers.get(name)) and not writer.domain and writer.op_type in _PASSES_ON:
+    while (writer := writers.get(name)) and not writer.domain and writer.op_type in _PASSES_ON and writer.inputs:
         name = writer.inputs[0]
     return name
 

@@ -309,7 +309,7 @@ class Report:
     findings: tuple[Finding, ...]
     """What else is worth knowing."""
     unknown: tuple[str, ...]
-    """Names of the values whose shape is not known."""
+    """Names of the values whose size is not known: a dimension, the element type or the length of a list is missing."""
 
     @property
     def unpriced(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphcost.bounds import NOTHING, Bounds
 from graphcost.results import Finding, Row, Status, group
 from graphcost.tally import Tally, by_convention, macs
-from graphcost.types import TensorType
+from graphcost.types import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from graphcost.call import Call, TypedGraph
     from graphcost.conventions import Convention
     from graphcost.results import BodyCost, Group, NodeCost, Pattern
-    from graphcost.types import Type
 
 
 def rows_of(nodes: Iterable[NodeCost], convention: Convention) -> tuple[Row, ...]:
@@ -87,10 +86,6 @@ def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding
 
 
 def unknown_values(typed: TypedGraph) -> tuple[str, ...]:
-    """Return the names of the values whose shape is not known, those of bodies included, each once."""
+    """Return the names of the values whose size is not known, those of bodies included, each once."""
     facts = (item for graph in typed.each() for item in graph.facts.items())
-    return tuple(dict.fromkeys(name for name, fact in facts if _is_unknown(fact.type)))
-
-
-def _is_unknown(type_: Type) -> bool:
-    return isinstance(type_, TensorType) and not type_.is_known
+    return tuple(dict.fromkeys(name for name, fact in facts if size_of(fact.type) is None))

@@ -71,5 +71,5 @@ def _scaled(value: float, base: int, prefixes: tuple[str, ...]) -> str:
     scaled = Decimal(value) / base**power  # a count can pass what a float holds
     if power + 1 < len(prefixes) and float(f"{scaled:.3g}") >= base:  # 999,999 is 1 M, not 1e+03 k
         power, scaled = power + 1, Decimal(value) / base ** (power + 1)
-    number = f"{scaled:.0f}" if power == 0 or scaled >= 100 else f"{scaled:.3g}"
+    number = f"{scaled:.0f}" if power == 0 or scaled >= 100 else f"{float(scaled):.3g}"
     return f"{number} {prefixes[power]}".rstrip()

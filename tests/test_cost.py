@@ -232,3 +232,24 @@ def test_a_convention_that_counts_nothing_says_so():
     assert report.total.value is None
     assert report.to_dict()["totals"]["flops"] is None
     assert "cost" not in report.bounds
+
+
+MALFORMED = {
+    "CumSum": ("float[2,3] x => float[2,3] y <int64[2] a = {0, 1}>", "y = CumSum(x, a)"),
+    "Dropout": ("float[2,3] x => float[2,3] y <bool[2] t = {0, 1}, float r>", "y = Dropout(x, r, t)"),
+}
+
+
+@pytest.mark.parametrize("op_type", MALFORMED)
+def test_a_list_where_one_element_is_wanted_is_invalid(op_type):
+    report = analyze(model(*MALFORMED[op_type]))
+    assert report.rows[-1].cost.status is Status.INVALID
+    assert "1 element" in report.rows[-1].cost.reason
+
+
+def test_a_guess_that_a_rule_refuses_is_withdrawn():
+    """The window of 256 does not fit into the 128 that are plausible for a length; type inference does not mind."""
+    node = "y = Conv<strides = [2]>(x, w)"
+    report = analyze(model("float[1,1,length] x => float[A,B,C] y <float[4,1,256] w>", node))
+    assert [(one.dimension, one.value) for one in report.assumptions] == [("length", None)]
+    assert report.rows[0].cost.status is Status.UNKNOWN

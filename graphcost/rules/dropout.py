@@ -44,4 +44,4 @@ def _trains(call: Call) -> bool:
         return call.attr("is_test", int) == 0
     if call.opset < 12 or call.optional("training_mode") is None:
         return False
-    return bool(call.constant("training_mode"))
+    return bool(call.scalar("training_mode"))

@@ -97,7 +97,7 @@ def cumulative_product(call: Call) -> Iterator[Term]:
 
 
 def _running(what: str, arith: Arith, call: Call) -> Term:
-    rows = axes.over(call, call.input("x"), [int(call.constant("axis").item())])
+    rows = axes.over(call, call.input("x"), [int(call.scalar("axis"))])
     copies = 2 if call.attr("exclusive", int) else 1
     return work(what, arith, rows=rows.count, steps=max(rows.size - copies, 0))
 

@@ -16,7 +16,7 @@ from graphcost.shapes.walk import Walk
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from graphcost.call import Call
     from graphcost.types import Model, Type
@@ -34,19 +34,26 @@ class Typed:
     """What was noticed on the way."""
 
 
-def infer(model: Model, dims: Mapping[str, int], shapes: Mapping[str, Sequence[int]]) -> Typed:
+def infer(
+    model: Model,
+    dims: Mapping[str, int],
+    shapes: Mapping[str, Sequence[int]],
+    count_broken: Callable[[TypedGraph], int] = lambda _: 0,
+) -> Typed:
     """Bind the inputs' dimensions and infer every type.
 
-    A size that was guessed and breaks the model is left unknown instead. Raises UsageError for a binding that names
-    nothing or contradicts another.
+    A size that was guessed and breaks the model is left unknown instead; `count_broken` tells how many nodes of a graph
+    others find broken, beyond what inference refuses. Raises UsageError for a binding that names nothing or
+    contradicts another.
     """
     inner, outer = _split(model, dims)
     binding = bind(model, outer, shapes)
     graph = _walk(model, binding, inner)
-    assumptions, broken = binding.assumptions, _broken(graph)
-    if broken and any(one.is_guess for one in assumptions):
-        honest = _walk(model, unguessed(model, binding), inner)
-        if len(_broken(honest)) < len(broken):
+    assumptions = binding.assumptions
+    if any(one.is_guess for one in assumptions):
+        broken = _refused(graph) + count_broken(graph)
+        honest = _walk(model, unguessed(model, binding), inner) if broken else graph
+        if broken and _refused(honest) + count_broken(honest) < broken:
             graph, assumptions = honest, tuple(_withdrawn(one) if one.is_guess else one for one in assumptions)
     findings = () if shapes else tuple(_contradictions(model, graph))
     return Typed(graph, assumptions, (*_guess_findings(assumptions), *findings))
@@ -85,9 +92,9 @@ def _walk(model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]]
     return walk.graph(model, {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()})
 
 
-def _broken(graph: TypedGraph) -> list[str]:
-    """Return what type inference had against nodes."""
-    return [call.problem for one in graph.each() for call in one.calls if call.problem]
+def _refused(graph: TypedGraph) -> int:
+    """Return how many nodes type inference refuses."""
+    return sum(1 for one in graph.each() for call in one.calls if call.problem)
 
 
 def _withdrawn(one: Assumption) -> Assumption:
