@@ -78,8 +78,9 @@ class _Planner:
         """Return what the values of a graph take."""
         buffers = self._buffers(typed, with_inputs=with_inputs)
         inner = {step: self._inner(call) for step, call in enumerate(typed.calls) if call.bodies}
-        own = [_total(self._computed(call)) for call in typed.calls if call.stage is Stage.RUN and not call.bodies]
-        activations = Bounds.total([*own, *(body.activations for body in inner.values())])
+        alone = (call for call in typed.calls if call.stage is Stage.RUN and not call.bodies)
+        own = _total([size for call in alone for size in self._computed(call)])
+        activations = Bounds.total([own, *(body.activations for body in inner.values())])
         given = [size_of(typed.type_of(name)) for name in typed.graph.inputs if with_inputs]
         is_known = activations.high is not None and None not in given
         step, high = _highest(buffers, {at: body.peak.best for at, body in inner.items()}, len(typed.calls))
@@ -157,7 +158,7 @@ def _shared(node: Node, reuse: _Reuse, step: int, by_value: dict[str, _Buffer]) 
     return None
 
 
-def _total(sizes: tuple[int | None, ...]) -> Bounds:
+def _total(sizes: list[int | None]) -> Bounds:
     known = sum(filter(None, sizes))
     return Bounds(known, None if None in sizes else known)
 

@@ -242,12 +242,16 @@ def _prepared(typed: TypedGraph, outputs: Iterable[str], known: dict[TypedGraph,
     sizes = [
         size_of(type_)
         for node, call in calls
-        if node.op_type != "Constant" and not registry.is_view(call)
         for name, type_ in zip(node.outputs, call.outputs, strict=True)
-        if name in read and typed.stage_of(name) is Stage.PREPARATION
+        if name in read and typed.stage_of(name) is Stage.PREPARATION and _is_made(node, call)
     ]
     own = Bounds(sum(filter(None, sizes)), None if None in sizes else sum(filter(None, sizes)))
     return Bounds.total((own, *_prepared_inside(typed, known)))
+
+
+def _is_made(node: Node, call: Call) -> bool:
+    """Return whether a node's outputs are new: neither stored nor a view."""
+    return node.op_type != "Constant" and not registry.is_view(call)
 
 
 def _prepared_inside(typed: TypedGraph, known: dict[TypedGraph, Bounds]) -> Iterator[Bounds]:

@@ -87,5 +87,8 @@ def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding
 
 def unknown_values(typed: TypedGraph) -> tuple[str, ...]:
     """Return the names of the values whose size is not known, those of bodies included, each once."""
-    facts = (item for graph in typed.each() for item in graph.facts.items())
-    return tuple(dict.fromkeys(name for name, fact in facts if size_of(fact.type) is None))
+    found: dict[str, None] = {}
+    for graph in typed.each():
+        open_facts = {fact for fact in set(graph.facts.values()) if size_of(fact.type) is None}
+        found |= dict.fromkeys(name for name, fact in graph.facts.items() if fact in open_facts) if open_facts else {}
+    return tuple(found)
