@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from graphcost import conventions, devices, shapes
+from graphcost import collector, conventions, devices, shapes
 from graphcost.cost import Pricer, count_invalid
 from graphcost.latency import flat, roofline
 from graphcost.load import load
@@ -17,7 +15,7 @@ from graphcost.results import IncompleteError, Report, Settings, Source, Status,
 from graphcost.rows import not_counted, rows_of, summed, unknown_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from graphcost.load import Source as ModelSource
 
@@ -42,7 +40,7 @@ def analyze(
     >>> report.total.parameters, report.total.macs.best
     (121930, 2528000)
     """
-    with _without_garbage_collection():
+    with collector.paused():
         report = _analyze(source, dict(dims or {}), dict(shapes or {}), convention, tuple(devices))
     if strict:
         _refuse_incomplete(report)
@@ -89,18 +87,6 @@ def _analyze(
         findings=(*model.findings, *typed.findings, *parameters.findings, *not_counted(rows, convention)),
         unknown=unknown_values(typed.graph),
     )
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Keep the collector off while many small objects are made that all live on: it would scan them in vain."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _refuse_incomplete(report: Report) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 import graphcost
+from graphcost import collector
 from graphcost.errors import GraphcostError, UsageError
 from graphcost.report import Format, listing
 from graphcost.report.columns import COLUMNS
@@ -53,7 +54,8 @@ def main(args: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name need not fit the terminal's encoding
     state = _State()
     try:
-        return cli.main(args, "graphcost", obj=state, standalone_mode=False) or DONE
+        with collector.paused():  # a command is short, and what it makes lives to its end
+            return cli.main(args, "graphcost", obj=state, standalone_mode=False) or DONE
     except click.Abort:
         return INTERRUPTED
     except Exception as fault:

@@ -14,7 +14,7 @@ import graphcost
 PACKAGE = Path(__file__).parents[1] / "graphcost"
 
 LAYERS = (
-    {"errors", "units"},
+    {"errors", "units", "collector"},
     {"types", "terms", "bounds", "results", "call"},
     {"load"},
     {"order", "graph"},

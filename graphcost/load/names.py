@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import onnx
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
     from graphcost.types import Graph, Model
@@ -19,23 +22,28 @@ def text(name: str | bytes) -> str:
 
 def are_text(model: Model) -> bool:
     """Return whether all names of a model are text; protobuf gives bytes where one is no UTF-8."""
+    return all(isinstance(name, str) for name in _names(model))
+
+
+def _names(model: Model) -> Iterator[str]:
     functions = model.functions.values()
-    opsets = (*model.opsets, *(domain for one in functions for domain in one.opsets))
-    try:
-        "".join((model.producer, *opsets, *(part for key in model.functions for part in key)))
-        "".join(name for one in functions for name in one.defaults)
-        return all(map(_in_graph, (model, *(one.graph for one in functions))))
-    except TypeError:
-        return False
+    yield model.producer
+    yield from model.opsets
+    for one in functions:
+        yield from (*one.opsets, *one.defaults)
+    yield from chain.from_iterable(model.functions)
+    for graph in (model, *(one.graph for one in functions)):
+        yield from _in_graph(graph)
 
 
-def _in_graph(graph: Graph) -> bool:
-    """Return True, or raise TypeError at a name that is no text."""
-    "".join((graph.name, *graph.inputs, *graph.outputs, *graph.values))
+def _in_graph(graph: Graph) -> Iterator[str]:
+    yield from (graph.name, *graph.inputs, *graph.outputs, *graph.values)
     for node in graph.nodes:
-        "".join((node.name, node.op_type, node.domain, node.overload, *node.inputs, *node.outputs))
-        "".join([name for one in node.proto.attribute for name in (one.name, one.ref_attr_name)])
-    return all(_in_graph(body) for node in graph.nodes for body in node.subgraphs.values())
+        yield from (node.name, node.op_type, node.domain, node.overload, *node.inputs, *node.outputs)
+        for one in node.proto.attribute:
+            yield from (one.name, one.ref_attr_name)
+        for body in node.subgraphs.values():
+            yield from _in_graph(body)
 
 
 def mended(proto: onnx.ModelProto) -> onnx.ModelProto:

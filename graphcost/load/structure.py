@@ -52,14 +52,14 @@ def _refuse_broken_names(graph: Graph, outer: Iterable[str]) -> None:
         raise InvalidModelError(
             f"value {shown(doubled)}: wants one writer, has {written[doubled]} in graph {shown(graph.name)}"
         )
-    visible = {*outer, *written}
+    visible = {"", *outer, *written}
     for node in graph.nodes:
-        missing = next((name for name in (*node.inputs, *node.captures) if name and name not in visible), None)
-        if missing is not None:
+        if not visible.issuperset(node.inputs) or not visible.issuperset(node.captures):
+            missing = next(name for name in (*node.inputs, *node.captures) if name not in visible)
             raise InvalidModelError(f"{label(node)}: reads {shown(missing)}, which no node, input or initializer gives")
         for body in node.subgraphs.values():
             _refuse_broken_names(body, node.captures)
-    lost = next((name for name in graph.outputs if name and name not in visible), None)
+    lost = next((name for name in graph.outputs if name not in visible), None)
     if lost is not None:
         raise InvalidModelError(
             f"output {shown(lost)} of graph {shown(graph.name)}: no node, input or initializer gives it"

@@ -24,8 +24,13 @@ SCHEMA = 1
 def render(report: Report) -> str:
     """Return the report as JSON text, characters beyond ASCII escaped."""
     parts: dict[Call, _Parts] = {}
-    nodes = ",".join([_encode(_node(row, parts)) for row in report.rows])  # one by one: few objects are alive at once
+    chunks = (report.rows[start : start + _CHUNK] for start in range(0, len(report.rows), _CHUNK))
+    nodes = ",".join(_encode([_node(row, parts) for row in chunk])[1:-1] for chunk in chunks)
     return f'{_encode(_without_nodes(report))[:-1]},"nodes":[{nodes}]}}\n'
+
+
+_CHUNK = 256
+"""Rows that are encoded at once: few enough that few objects are alive together."""
 
 
 def as_dict(report: Report) -> dict[str, Any]:
