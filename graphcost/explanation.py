@@ -13,7 +13,7 @@ from graphcost.rules import registry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.load import Source
     from graphcost.results import Row
     from graphcost.rules.registry import Entry

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graphcost.bounds import Bounds
     from graphcost.call import Call, TypedGraph
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
     from graphcost.results import NodeCost
     from graphcost.types import DType, Node

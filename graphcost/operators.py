@@ -14,7 +14,7 @@ from graphcost.rules import registry
 from graphcost.shapes import control_flow
 
 if TYPE_CHECKING:
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.devices import Device
     from graphcost.rules.registry import Entry
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from graphcost.call import Call
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.terms import Term
     from graphcost.types import Node
 

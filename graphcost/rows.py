@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from graphcost.call import Call, TypedGraph
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.results import BodyCost, Group, NodeCost, Pattern
 
 

@@ -15,7 +15,7 @@ from graphcost.terms import Arith, multiply_accumulates
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.results import BodyCost, NodeCost
     from graphcost.types import DType
 

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "graphcost"
 
 LAYERS = (
     {"errors", "units", "collector"},
-    {"types", "terms", "bounds", "results", "call"},
+    {"types", "terms", "bounds", "results", "call", "convention"},
     {"load"},
     {"order", "graph"},
     {"shapes"},
@@ -31,8 +31,8 @@ LAYERS = (
 )
 """Each room may import from its own layer and those above it."""
 
-UPWARD = {("results", "report"), ("explanation", "report"), ("results", "conventions")}
-"""A Report and an Explanation print themselves through report/, locally; Settings name the type of a Convention."""
+UPWARD = {("results", "report"), ("explanation", "report")}
+"""A Report and an Explanation print themselves through report/, locally."""
 
 
 def _imports(path: Path):

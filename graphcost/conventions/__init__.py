@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphcost.conventions.base import Convention
+from graphcost.convention import Convention
 from graphcost.conventions.plain import GRAPHCOST, MACS, MACS_WITH_BIAS
 from graphcost.conventions.textbook import TEXTBOOK
 from graphcost.conventions.tf_profiler import TF_PROFILER

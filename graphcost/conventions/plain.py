@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.conventions.base import Convention
+from graphcost.convention import Convention
 from graphcost.conventions.quantities import biased, elements_out, products
 from graphcost.terms import Arith
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.conventions.base import Convention
+from graphcost.convention import Convention
 from graphcost.conventions.quantities import elements_out, products, window
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.conventions.base import Convention
+from graphcost.convention import Convention
 from graphcost.conventions.quantities import biased, elements_in, elements_out, products, rank, window
 
 if TYPE_CHECKING:
-    from graphcost.conventions.base import Formula
+    from graphcost.convention import Formula
     from graphcost.results import NodeCost
 
 

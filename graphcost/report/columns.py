@@ -13,7 +13,7 @@ from graphcost.types import TensorType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.report.ink import Ink
     from graphcost.results import Group, Row, Status
     from graphcost.types import Type

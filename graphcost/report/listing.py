@@ -14,7 +14,7 @@ from graphcost.report.layout import draw, first_line, fit, pipes, wrap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
     from graphcost.operators import Operator
     from graphcost.report import Format

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from graphcost.bounds import Bounds
-    from graphcost.conventions import Convention
+    from graphcost.convention import Convention
     from graphcost.report.ink import Ink
     from graphcost.results import Report, Row
 
