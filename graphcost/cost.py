@@ -16,6 +16,7 @@ from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
 from graphcost.rules import registry
 from graphcost.rules.registry import each_once
+from graphcost.types import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,7 @@ class Pricer:
             status=priced.status,
             terms=priced.terms,
             parameters=self.parameters.get(node, 0),
-            read=priced.read,
+            read=_read_once(node, call, priced.read),
             written=priced.written,
             bodies=priced.bodies,
             pattern=pattern,
@@ -107,6 +108,16 @@ class Pricer:
         found = tuple(BodyCost(one.label, one.times, self.graph(one.graph)) for one in bodies)
         read, written = _moved(found, lambda one: one.read), _moved(found, lambda one: one.written)
         return _Priced(*_standing(found), read=read, written=written, bodies=found)
+
+
+def _read_once(node: Node, call: Call, read: Bounds) -> Bounds:
+    """Return the bytes that a node reads, a value that it takes twice, as Mul(x, x) does, read once."""
+    names = [name for name in node.inputs if name]
+    entry = registry.of(call) if len(set(names)) < len(names) else None
+    if entry is None or entry.traffic is not each_once or read.high is None:
+        return read
+    sizes = {name: size_of(type_) or 0 for name, type_ in zip(node.inputs, call.inputs, strict=True) if name}
+    return Bounds.exactly(sum(sizes.values()))
 
 
 def count_invalid(typed: TypedGraph) -> int:

@@ -252,3 +252,8 @@ def test_a_guess_that_a_rule_refuses_is_withdrawn():
     report = analyze(model("float[1,1,length] x => float[A,B,C] y <float[4,1,256] w>", node))
     assert [(one.dimension, one.value) for one in report.assumptions] == [("length", None)]
     assert report.rows[0].cost.status is Status.UNKNOWN
+
+
+def test_a_value_that_a_node_takes_twice_is_read_once():
+    rows = analyze(model("float[4] x, float[4] v => float[4] y", "a = Mul(x, x)", "y = Mul(a, v)")).rows
+    assert [row.read.best for row in rows] == [4 * 4, 2 * 4 * 4]
