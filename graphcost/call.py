@@ -109,6 +109,15 @@ class Call:
         """Return the type of an optional input, fully known; None where it is left out."""
         return self._known(name, _at(name, self.schema.inputs, self.inputs))
 
+    def partial(self, name: str) -> TensorType:
+        """Return the type of an input as far as it is known; UnknownShapeError where not even its rank is."""
+        found = _at(name, self.schema.inputs, self.inputs)
+        if found is None:
+            raise self.error(f"wants the input {name}, there is none")
+        if not isinstance(found, TensorType) or found.shape is None:
+            raise UnknownShapeError(f"the rank of {name} is not known")
+        return found
+
     def variadic(self, name: str) -> tuple[TensorType, ...]:
         """Return the types of a variadic input, which takes all that follow."""
         present = self.inputs[self.schema.inputs.index(name) :]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from graphcost.bounds import Bounds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -43,13 +45,14 @@ class Convention:
         """Return the convention's own formula for a node, if it has one."""
         return self.patterns.get(node.pattern) or (None if node.node.domain else self.formulas.get(node.node.op_type))
 
-    def value(self, node: NodeCost) -> int | None:
+    def value(self, node: NodeCost) -> Bounds | None:
         """Return what the convention counts for a node's own work; None where it does not count the operator.
 
         Raises UnknownShapeError where its formula needs a dimension that is not known.
         """
         formula = self.formula(node)
         if formula is not None:
-            return formula(node)
-        counted = [self.weights[term.arith] * term.count for term in node.terms if term.arith in self.weights]
-        return sum(counted) if counted or not node.terms else None
+            found = formula(node)
+            return None if found is None else Bounds.exactly(found)
+        counted = [term.bounds.times(self.weights[term.arith]) for term in node.terms if term.arith in self.weights]
+        return Bounds.total(counted) if counted or not node.terms else None

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
-import graphcost.rules  # noqa: F401  # importing registers the rules
 from graphcost import shapes
 from graphcost.bounds import UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Stage

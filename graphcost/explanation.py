@@ -13,6 +13,7 @@ from graphcost.rules import registry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from graphcost.bounds import Bounds
     from graphcost.convention import Convention
     from graphcost.load import Source
     from graphcost.results import Row
@@ -38,7 +39,7 @@ class Explanation:
     body: tuple[Row, ...]
     """The nodes of its bodies; those of a body that several nodes share have the ids of the first of them."""
 
-    def worth(self, term: Term) -> int | None:
+    def worth(self, term: Term) -> Bounds | None:
         """Return what the convention counts for one of the node's terms; None where it does not count it."""
         return self.convention.value(replace(self.row.cost, terms=(term,)))
 

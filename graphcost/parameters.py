@@ -205,7 +205,8 @@ def _could_be(type_: Type | None, *, is_wide: bool) -> TypeGuard[TensorType]:
 def _weight_places(call: Call) -> tuple[int, ...]:
     """Return the inputs of a call that weights fill: known before any run, and no attribute in disguise."""
     names = call.schema.inputs
-    excluded = NO_WEIGHT.get(call.op_type, frozenset())
+    entry = registry.of(call)
+    excluded = NO_WEIGHT.get(call.op_type, frozenset()) | (entry.not_weights if entry else frozenset())
     return tuple(
         index
         for index, (type_, stage) in enumerate(zip(call.inputs, call.stages, strict=True))

@@ -77,8 +77,8 @@ def flops_in(dtype: DType | None) -> Own:
     """Return what counts the FLOPs in one element type: 2 per multiply-accumulate, 1 per any other operation."""
 
     def own(node: NodeCost) -> Bounds:
-        found = ((2 if one.arith is Arith.MAC else 1) * one.count for one in node.terms if one.dtype is dtype)
-        return _unless_open(node, sum(found))
+        found = (one.bounds.times(2 if one.arith is Arith.MAC else 1) for one in node.terms if one.dtype is dtype)
+        return _unless_open(node, Bounds.total(found))
 
     return own
 
@@ -95,14 +95,13 @@ def by_convention(convention: Convention) -> Tally:
         if not node.is_known:
             return UNBOUNDED
         try:
-            found = convention.value(node)
+            return convention.value(node)
         except (UnknownShapeError, NodeError):
             return UNBOUNDED
-        return None if found is None else Bounds.exactly(found)
 
     return Tally(own, has_formula, convention.includes_preparation)
 
 
-def _unless_open(node: NodeCost, count: int) -> Bounds:
+def _unless_open(node: NodeCost, count: Bounds) -> Bounds:
     """Return a count, or that it isn't known; what a node with bodies leaves open, its bodies say."""
-    return Bounds.exactly(count) if node.is_known else UNBOUNDED
+    return count if node.is_known else UNBOUNDED

@@ -7,6 +7,8 @@ from enum import Enum
 from math import prod
 from typing import TYPE_CHECKING
 
+from graphcost.bounds import Bounds
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -66,20 +68,39 @@ class Term:
     """For a product, the inputs that are its factors: each one's gradient costs the same count again."""
     factors: tuple[tuple[str, int], ...] = ()
     """How the count comes about, as named factors whose product it is."""
+    least: int | None = None
+    """The fewest that the elements can make it, where `count` is the most; None where it is exact."""
+    masked: int = 0
+    """How many of them a causal mask makes useless: the dense product computes what it then hides."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """How many of them there are, at least and at most."""
+        return Bounds(self.count if self.least is None else self.least, self.count)
 
 
-def work(what: str, arith: Arith, /, *, wrt: tuple[str, ...] = (), dtype: DType | None = None, **factors: int) -> Term:
+def work(
+    what: str,
+    arith: Arith,
+    /,
+    *,
+    wrt: tuple[str, ...] = (),
+    dtype: DType | None = None,
+    least: int | None = None,
+    masked: int = 0,
+    **factors: int,
+) -> Term:
     """Return the term whose count is the product of named factors.
 
     >>> work("X*W", Arith.MAC, outputs=12_544, kernel=9, channels=3).count
     338688
     """
-    return Term(what, arith, prod(factors.values()), dtype, wrt, tuple(factors.items()))
+    return Term(what, arith, prod(factors.values()), dtype, wrt, tuple(factors.items()), least, masked)
 
 
-def multiply_accumulates(terms: Iterable[Term]) -> int:
+def multiply_accumulates(terms: Iterable[Term]) -> Bounds:
     """Return the multiply-accumulates among some terms."""
-    return sum(term.count for term in terms if term.arith is Arith.MAC)
+    return Bounds.total(term.bounds for term in terms if term.arith is Arith.MAC)
 
 
 def backward(terms: Iterable[Term]) -> Iterator[Term]:

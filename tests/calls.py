@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from graphcost.call import Call, Stage
+from graphcost.call import NO_SCHEMA, Call, Stage
 from graphcost.load import protos, schema
 from graphcost.rules import registry
-from graphcost.types import DType, TensorType
+from graphcost.types import UNKNOWN, DType, TensorType
 
 
 def ts(*shape: int, dtype: DType = DType.FLOAT32) -> TensorType:
@@ -20,25 +21,49 @@ def ts(*shape: int, dtype: DType = DType.FLOAT32) -> TensorType:
 
 
 def make_call(op_type, *inputs, outputs=1, opset=22, domain="", **attributes) -> Call:
-    """Return a call of an operator. An input is a TensorType, an array whose elements are known, or None."""
+    """Return a call of an operator. An input is a TensorType, an array whose elements are known, or None.
+
+    The outputs' types are onnx's own; of an operator that onnx does not know, those of its type rule.
+    `outputs` says how many there are, or which: "Y - saved" leaves out the second.
+    """
     names = ["" if one is None else f"x{i}" for i, one in enumerate(inputs)]
-    node = helper.make_node(op_type, names, [f"y{i}" for i in range(outputs)], domain=domain, **attributes)
-    types = {n: _type_proto(one) for n, one in zip(names, inputs, strict=True) if n}
-    known = {n: numpy_helper.from_array(one, n) for n, one in zip(names, inputs, strict=True) if _is_array(one)}
-    inferred = onnx.shape_inference.infer_node_outputs(
-        onnx.defs.get_schema(op_type, opset, domain), node, types, known, opset_imports=[helper.make_opsetid("", opset)]
+    places = (
+        [f"y{i}" for i in range(outputs)]
+        if isinstance(outputs, int)
+        else ["" if one == "-" else one for one in outputs.split()]
     )
-    return Call(
+    node = helper.make_node(op_type, names, places, domain=domain, **attributes)
+    call = Call(
         op_type=op_type,
         domain=domain,
         opset=opset,
-        schema=schema.names_of(op_type, domain, opset),
+        schema=schema.find(op_type, domain, opset) or registry.signature_of(op_type, domain) or NO_SCHEMA,
         attributes={one.name: protos.attribute(one) for one in node.attribute},
         inputs=tuple(None if one is None else _tensor_type(_type_proto(one)) for one in inputs),
-        outputs=tuple(_tensor_type(inferred[f"y{i}"]) if f"y{i}" in inferred else None for i in range(outputs)),
+        outputs=tuple(UNKNOWN if name else None for name in places),
         constants=tuple(one if _is_array(one) else None for one in inputs),
         stages=tuple(Stage.PREPARATION if _is_array(one) else Stage.RUN for one in inputs),
     )
+    found = _ruled(call) if registry.types_of(op_type, domain) else _inferred(node, inputs, opset)
+    return replace(call, outputs=tuple(found[i] if name else None for i, name in enumerate(places)))
+
+
+def _ruled(call: Call) -> list:
+    found = list(registry.types_of(call.op_type, call.domain)(call))
+    return found + [None] * (len(call.outputs) - len(found))
+
+
+def _inferred(node, inputs, opset) -> list:
+    types = {n: _type_proto(one) for n, one in zip(node.input, inputs, strict=True) if n}
+    known = {n: numpy_helper.from_array(one, n) for n, one in zip(node.input, inputs, strict=True) if _is_array(one)}
+    found = onnx.shape_inference.infer_node_outputs(
+        onnx.defs.get_schema(node.op_type, opset, node.domain),
+        node,
+        types,
+        known,
+        opset_imports=[helper.make_opsetid(node.domain, opset)],
+    )
+    return [_tensor_type(found[name]) if name in found else None for name in node.output]
 
 
 def terms(call: Call):
@@ -63,16 +88,9 @@ def _is_array(one) -> bool:
 def _type_proto(one) -> onnx.TypeProto:
     if _is_array(one):
         return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(one.dtype), one.shape)
-    return helper.make_tensor_type_proto(_ELEMENT[one.dtype], one.shape)
+    return protos.proto_of(one)
 
 
 def _tensor_type(proto: onnx.TypeProto) -> TensorType:
-    dims = tuple(d.dim_value if d.HasField("dim_value") else None for d in proto.tensor_type.shape.dim)
-    dtype = next(k for k, v in _ELEMENT.items() if v == proto.tensor_type.elem_type)
-    return TensorType(dtype, dims if proto.tensor_type.HasField("shape") else None)
-
-
-_ELEMENT = {
-    DType.FLOAT32: 1, DType.UINT8: 2, DType.INT8: 3, DType.INT32: 6, DType.INT64: 7, DType.STRING: 8,
-    DType.BOOL: 9, DType.FLOAT16: 10, DType.FLOAT64: 11, DType.BFLOAT16: 16,
-}  # fmt: skip
+    found = protos.type_of(proto)
+    return TensorType(found.dtype, found.shape and tuple(dim if isinstance(dim, int) else None for dim in found.shape))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def products(node: NodeCost) -> int:
-    """Return the multiply-accumulates of a node's formula."""
-    return multiply_accumulates(node.terms)
+    """Return the multiply-accumulates of a node's formula, which is exact wherever a convention has one of its own."""
+    return multiply_accumulates(node.terms).best
 
 
 def elements_in(node: NodeCost) -> int:

@@ -84,7 +84,18 @@ def _filled(term: Term) -> str:
     """Return a term with its factors: `X*W: outputs 802,816 x channels 3 x kernel 49 = 118,013,952 MAC`."""
     factors = " x ".join(f"{_spaced(label)} {size:,}" for label, size in term.factors)
     dtype = f" in {term.dtype.value}" if term.dtype else ""
-    return f"{term.what}: {factors}{' = ' if factors else ''}{term.count:,} {term.arith.value}{dtype}"
+    total = f"{factors}{' = ' if factors else ''}{_most(term)}{term.count:,} {term.arith.value}{dtype}"
+    return f"{term.what}: {total}{_of_these(term)}"
+
+
+def _most(term: Term) -> str:
+    return "" if term.bounds.is_exact else "at most "
+
+
+def _of_these(term: Term) -> str:
+    """Return what else is known of a term's count."""
+    least = "" if term.bounds.is_exact else f", at least {term.bounds.low:,}"
+    return least + (f", of which a causal mask hides {term.masked:,}" if term.masked else "")
 
 
 def _spaced(label: str) -> str:
@@ -124,7 +135,7 @@ def _weighed(explanation: Explanation) -> Iterator[str]:
             yield f"{term.what}: {term.arith.value} is not counted"
         else:
             weight = explanation.convention.weights[term.arith]
-            yield f"{term.what}: {weight} x {term.count:,} {term.arith.value} = {worth:,}"
+            yield f"{term.what}: {weight} x {_count(term.bounds)} {term.arith.value} = {_count(worth)}"
 
 
 def _count(number: Bounds) -> str:

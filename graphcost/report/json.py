@@ -145,7 +145,10 @@ def _node(row: Row, parts: dict[Call, _Parts]) -> dict[str, Any]:
 
 def _term(one: Term) -> dict[str, Any]:
     dtype = one.dtype.value if one.dtype else None
-    return {"what": one.what, "arith": one.arith.value, "count": one.count, "dtype": dtype}
+    found = {"what": one.what, "arith": one.arith.value, "count": one.count, "dtype": dtype}
+    if not one.bounds.is_exact:
+        found["least"] = one.bounds.low
+    return {**found, "masked": one.masked} if one.masked else found
 
 
 def _types(types: Iterable[Type | None]) -> list[_Type | None]:

@@ -1,16 +1,20 @@
-"""The one list of all rules: which formula prices an operator, since which opset, and what it reads and writes."""
+"""The one list of all rules: what an operator costs, since which opset, and what comes out of it.
+
+A signature and a type rule stand here only for what onnx itself does not tell, or tells wrongly.
+"""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from graphcost.call import Schema
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from graphcost.call import Call
     from graphcost.terms import Term
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     Rule = Callable[[Call], Iterable[Term]]
     Traffic = Callable[[Call], tuple[int, int]]
+    TypeRule = Callable[[Call], Iterable[Type | None]]
+    Elements = Callable[[Call], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,10 @@ class Entry:
     """The bytes that it reads and writes."""
     overwrites: bool = False
     """Whether it can write its result over an input of the same size, element by element."""
+    not_weights: frozenset[str] = frozenset()
+    """Inputs that hold no weight although their type could be one: attributes in disguise, scales, initial states."""
+    packed: Mapping[str, Elements] = field(default_factory=dict)
+    """Inputs that hold several elements in one, and how many elements that makes."""
 
     @property
     def is_free(self) -> bool:
@@ -46,6 +56,8 @@ class Entry:
 
 
 _entries: dict[tuple[str, str], list[Entry]] = {}
+_signatures: dict[tuple[str, str], Schema] = {}
+_types: dict[tuple[str, str], TypeRule] = {}
 
 
 def find(op_type: str, domain: str, opset: int) -> Entry | None:
@@ -113,25 +125,78 @@ def rule(
     since: int = 1,
     traffic: Traffic = each_once,
     overwrites: bool = False,
+    not_weights: str = "",
+    packed: Mapping[str, Elements] | None = None,
     doc: str = "",
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the formula of some operators.
 
     It takes a Call and yields Terms; `doc`, or its docstring, gives formula, shapes, assumptions and `Source:`.
+    `not_weights` names the inputs that hold no weight, `packed` those that hold several elements in one.
     """
 
     def register(function: Rule) -> Rule:
         text = doc or inspect.cleandoc(function.__doc__ or "")
+        excluded = frozenset(not_weights.split())
         for op_type in op_types:
-            add(Entry(op_type, domain, since, text, function, traffic, overwrites=overwrites))
+            add(Entry(op_type, domain, since, text, function, traffic, overwrites, excluded, packed or {}))
         return function
 
     return register
 
 
-def free(op_type: str, reason: str, traffic: Traffic = each_once, *, domain: str = "", since: int = 1) -> None:
+def free(
+    op_type: str,
+    reason: str,
+    traffic: Traffic = each_once,
+    *,
+    domain: str = "",
+    since: int = 1,
+    not_weights: str = "",
+) -> None:
     """Declare that an operator computes nothing, and why."""
-    add(Entry(op_type, domain, since, reason, None, traffic))
+    add(Entry(op_type, domain, since, reason, None, traffic, not_weights=frozenset(not_weights.split())))
+
+
+def signature(op_type: str, text: str, *, domain: str, **defaults: Any) -> None:
+    """Give the names of the inputs and outputs of an operator that onnx does not know, and its attributes' defaults.
+
+    >>> signature("Scaled", "A B bias? -> Y", domain="doctest", alpha=1.0)
+    >>> signature_of("Scaled", "doctest").inputs
+    ('A', 'B', 'bias')
+    """
+    inputs, _, outputs = text.partition("->")
+    _signatures[domain, op_type] = Schema(
+        since=1,
+        inputs=tuple(name.rstrip("?") for name in inputs.split()),
+        outputs=tuple(name.rstrip("?") for name in outputs.split()),
+        defaults=defaults,
+        optional_outputs=frozenset(place for place, name in enumerate(outputs.split()) if name.endswith("?")),
+    )
+
+
+def signature_of(op_type: str, domain: str) -> Schema | None:
+    """Return the names that were given for an operator that onnx does not know."""
+    return _signatures.get((domain, op_type))
+
+
+def types(*op_types: str, domain: str = "") -> Callable[[TypeRule], TypeRule]:
+    """Register the decorated function as what says the types of some operators' outputs, in order.
+
+    It takes a Call whose inputs are typed and whose outputs are not. It stands before onnx's own inference.
+    """
+
+    def register(function: TypeRule) -> TypeRule:
+        for op_type in op_types:
+            _types[domain, op_type] = function
+        return function
+
+    return register
+
+
+def types_of(op_type: str, domain: str) -> TypeRule | None:
+    """Return what says the types of an operator's outputs; None where onnx's own inference does."""
+    return _types.get((domain, op_type))
 
 
 def _bytes(types: Iterable[Type | None]) -> int:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from graphcost.call import Body, Call, Stage, TypedGraph
-from graphcost.errors import InvalidModelError, UsageError
+import graphcost.rules  # noqa: F401  # importing registers the rules
+from graphcost.call import NO_SCHEMA, Body, Call, Fact, Stage, TypedGraph
+from graphcost.errors import InvalidModelError, NodeError, UnknownShapeError, UsageError
 from graphcost.load import onnx as reader
 from graphcost.load import schema
 from graphcost.load.quote import shown
+from graphcost.rules import registry
 from graphcost.shapes import control_flow, evaluate
 from graphcost.shapes.facts import READS_FLOATS, Facts, decides_types, infer
 from graphcost.types import UNKNOWN, TensorType
@@ -18,7 +20,8 @@ from graphcost.types import UNKNOWN, TensorType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from graphcost.call import Fact
+    from graphcost.call import Schema
+    from graphcost.rules.registry import TypeRule
     from graphcost.types import Array, Function, FunctionKey, Graph, Node, Type
 
     Env = dict[str, Fact]
@@ -133,8 +136,7 @@ class Walk:
         return Outcome(_call(node, (), facts, Stage.PREPARATION), facts)
 
     def _ordinary(self, node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> Outcome:
-        types, problem = infer(node, inputs)
-        found = tuple(types.get(name, UNKNOWN) if name else None for name in node.outputs)
+        found, problem = _inferred(node, inputs, stage)
         values: list[Array | None] = (
             [None] * len(found) if problem or stage is Stage.RUN or node.subgraphs else _values(node, inputs, found)
         )
@@ -201,7 +203,7 @@ def _call(
         op_type=node.op_type,
         domain=node.domain,
         opset=node.opset,
-        schema=schema.names_of(node.op_type, node.domain, node.opset),
+        schema=_names_of(node),
         attributes=node.attributes,
         inputs=tuple([one.type if one else None for one in inputs]),
         outputs=tuple([one.type if one else None for one in facts]),
@@ -211,6 +213,32 @@ def _call(
         problem=problem,
         bodies=bodies,
     )
+
+
+def _names_of(node: Node) -> Schema:
+    known = schema.find(node.op_type, node.domain, node.opset)
+    return known or registry.signature_of(node.op_type, node.domain) or NO_SCHEMA
+
+
+def _inferred(node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> tuple[tuple[Type | None, ...], str]:
+    """Return the types of a node's outputs, and what is wrong with the node: by our own rule, else by onnx's."""
+    rule = registry.types_of(node.op_type, node.domain)
+    if rule is None:
+        types, problem = infer(node, inputs)
+        return tuple(types.get(name, UNKNOWN) if name else None for name in node.outputs), problem
+    unknown = tuple(Fact(UNKNOWN, stage) if name else None for name in node.outputs)
+    ruled, problem = _ruled(rule, _call(node, inputs, unknown, stage))
+    given = zip_longest(node.outputs, ruled[: len(node.outputs)])
+    return tuple((one or UNKNOWN) if name else None for name, one in given), problem
+
+
+def _ruled(rule: TypeRule, call: Call) -> tuple[list[Type | None], str]:
+    try:
+        return list(rule(call)), ""
+    except UnknownShapeError:
+        return [], ""
+    except NodeError as fault:
+        return [], str(fault)
 
 
 def _stage(node: Node, inputs: tuple[Fact | None, ...], env: Env) -> Stage:

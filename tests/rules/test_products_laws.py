@@ -33,7 +33,7 @@ def recurrent(op_type, inputs, hidden, *, steps=1, batch=1, **said):
 
 
 def macs(call):
-    return multiply_accumulates(terms(call))
+    return multiply_accumulates(terms(call)).best
 
 
 def times(count, call):
@@ -64,7 +64,7 @@ def test_backward_is_twice_forward_at_every_group_count(group, channels, maps):
         make_call("Gemm", ts(channels, 3), ts(3, maps), ts(maps), alpha=2.0, beta=2.0),
         *(recurrent(op_type, channels, maps, steps=group) for op_type in ("RNN", "GRU", "LSTM")),
     ):
-        assert multiply_accumulates(backward(terms(call))) == 2 * macs(call)
+        assert multiply_accumulates(backward(terms(call))).best == 2 * macs(call)
 
 
 @given(st.integers(1, 4), SMALL, SMALL)
