@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphcost.analysis import analyze
+    from graphcost.call import Call
+    from graphcost.custom import rule
     from graphcost.errors import GraphcostError, InvalidModelError, SourceError, UsageError
     from graphcost.explanation import Explanation, explain
     from graphcost.operators import list_conventions, list_devices, list_operators
     from graphcost.report import render
     from graphcost.results import IncompleteError, Report
+    from graphcost.terms import Arith, Term, work
+    from graphcost.types import DType, TensorType
 
 __all__ = [
+    "Arith",
+    "Call",
+    "DType",
     "Explanation",
     "GraphcostError",
     "IncompleteError",
     "InvalidModelError",
     "Report",
     "SourceError",
+    "TensorType",
+    "Term",
     "UsageError",
     "analyze",
     "explain",
@@ -33,18 +42,27 @@ __all__ = [
     "list_devices",
     "list_operators",
     "render",
+    "rule",
+    "work",
 ]
 
 _HOMES = {
+    "Arith": "terms",
+    "Call": "call",
+    "DType": "types",
     "Explanation": "explanation",
     "IncompleteError": "results",
     "Report": "results",
+    "TensorType": "types",
+    "Term": "terms",
     "analyze": "analysis",
     "explain": "explanation",
     "list_conventions": "operators",
     "list_devices": "operators",
     "list_operators": "operators",
     "render": "report",
+    "rule": "custom",
+    "work": "terms",
 }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost import collector, conventions, devices, shapes
+from graphcost import collector, conventions, custom, devices, shapes
 from graphcost.cost import Pricer, count_invalid
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
 from graphcost.order import sort
 from graphcost.parameters import Parameters, prepared_bytes, stored_bytes
-from graphcost.results import IncompleteError, Report, Settings, Source, Status, Weights, group
+from graphcost.results import IncompleteError, Report, Settings, Source, Status, group
 from graphcost.rows import not_counted, rows_of, summed, unknown_values
+from graphcost.tally import by_dtype
+from graphcost.totals import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +56,7 @@ def _analyze(
     convention_name: str,
     device_names: tuple[str, ...],
 ) -> Report:
+    custom.load_installed()
     convention = conventions.find(convention_name)
     targets = [devices.find(name) for name in device_names]
     settings = Settings(
@@ -77,6 +80,7 @@ def _analyze(
         total=total,
         preparation=group("preparation", (row for row in top if row.cost.status is Status.PREPARATION)),
         shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
+        by_dtype=by_dtype(nodes),
         weights=Weights(total.parameters, stored_bytes(model), prepared_bytes(typed.graph)),
         memory=ideal(typed.graph, [one.id for one in nodes]),
         latency=tuple(

@@ -85,12 +85,12 @@ class Pricer:
     def _by_rule(self, call: Call) -> _Priced:
         if call.problem:
             return _with_traffic(call, None, _Priced(Status.INVALID, call.problem))
-        if call.bodies:
+        entry, is_defined = registry.of(call), call.schema is not NO_SCHEMA or bool(call.domain)
+        if call.bodies and not (entry and is_defined):
             return self._of_bodies(call.bodies)
-        entry = registry.of(call)
         if entry is None:
             return _with_traffic(call, None, self._by_specified_body(call))
-        if call.schema is NO_SCHEMA and not call.domain:
+        if not is_defined:
             return _Priced(Status.INVALID, f"opset {call.opset} has no operator {call.op_type}")
         return _with_traffic(call, entry, _by_entry(call, entry))
 

@@ -14,20 +14,18 @@ from typing import TYPE_CHECKING
 from graphcost.bounds import NOTHING
 from graphcost.call import Stage
 from graphcost.errors import UnknownShapeError, UsageError
-from graphcost.results import Latency
 from graphcost.rules import registry
-from graphcost.tally import Tally, flops_in
+from graphcost.tally import Tally, dtypes, flops_in
+from graphcost.totals import Latency
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from graphcost.bounds import Bounds
     from graphcost.call import Call, TypedGraph
     from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
     from graphcost.results import NodeCost
-    from graphcost.types import DType, Node
+    from graphcost.types import Node
 
 
 def flat(device: Device, rate: Figure, value: Bounds | None, convention: Convention) -> Latency:
@@ -52,7 +50,7 @@ def roofline(device: Device, nodes: tuple[NodeCost, ...], typed: TypedGraph) -> 
     working = [one for one in nodes if one.node in needed]
     highest = max((figure.value for figure in device.peak.values()), default=0.0)
     compute = memory = 0.0
-    for dtype in _dtypes(working):
+    for dtype in dtypes(working):
         peak = device.peak.get(dtype.value) if dtype else None
         flops = (Tally(flops_in(dtype)).nodes(working) or NOTHING).low
         compute = max(compute, flops / (peak.value if peak else highest))  # no type is faster than the fastest
@@ -69,20 +67,6 @@ def _needed(typed: TypedGraph) -> set[Node]:
         if not values.isdisjoint(node.outputs):
             found.add(node)
             values.update((*node.inputs, *node.captures))
-    return found
-
-
-def _dtypes(nodes: Iterable[NodeCost]) -> set[DType | None]:
-    found: set[DType | None] = set()
-    seen: set[object] = set()
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        found.update(term.dtype for term in node.terms)
-        for body in node.bodies:
-            if body not in seen:
-                seen.add(body)
-                stack.extend(body.nodes)
     return found
 
 

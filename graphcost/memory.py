@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from graphcost.bounds import Bounds
 from graphcost.call import Stage
 from graphcost.order import last_reads
-from graphcost.results import Live, Memory
 from graphcost.rules import registry
+from graphcost.totals import Live, Memory
 from graphcost.types import size_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from onnx import defs
 
 import graphcost.rules  # noqa: F401  # importing registers the rules
-from graphcost import conventions, devices
+from graphcost import conventions, custom, devices
 from graphcost.load import schema
 from graphcost.rules import registry
 from graphcost.shapes import control_flow
@@ -44,6 +44,7 @@ def list_operators() -> tuple[Operator, ...]:
     >>> {one.op_type: one.pricing for one in list_operators()}["Conv"]
     'rule'
     """
+    custom.load_installed()
     entries: dict[tuple[str, str], list[Entry]] = {}
     for entry in registry.entries():
         entries.setdefault((entry.domain, entry.op_type), []).append(entry)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.convention import Convention
     from graphcost.terms import Term
+    from graphcost.totals import Latency, Memory, Weights, WorkIn
     from graphcost.types import Node
 
 Severity = Literal["info", "warning", "error"]
@@ -128,72 +129,6 @@ class BodyCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """What the stored tensors take."""
-
-    parameters: int
-    """Elements that fill a weight's place, shared ones once."""
-    stored: Mapping[str, int]
-    """Bytes stored, by element type; types below a byte packed."""
-    prepared: Bounds
-    """Bytes that preparation leaves behind: transposed copies, dequantized or generated weights."""
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all stored tensors."""
-        return sum(self.stored.values())
-
-    @property
-    def resident(self) -> Bounds:
-        """Bytes of the stored tensors and of what preparation leaves behind."""
-        return Bounds.exactly(self.bytes) + self.prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A value that is alive at the peak."""
-
-    name: str
-    """The value."""
-    bytes: int
-    """What it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What values take while the model runs, weights left out."""
-
-    activations: Bounds
-    """Bytes of all values that nodes compute from the inputs, those that are views left out."""
-    peak: Bounds
-    """The most bytes alive at once over the schedule: inputs, outputs and intermediate values."""
-    peak_at: str
-    """The id of the node at which that is."""
-    alive: tuple[Live, ...]
-    """What is alive there, the largest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long one run takes on a device."""
-
-    device: str
-    """The device's name."""
-    seconds: float
-    """The time; for a roofline, a lower bound."""
-    bound: Literal["compute", "memory", "dispatch"]
-    """What limits it."""
-    grade: Literal["flat", "datasheet", "fitted", "calibrated"]
-    """What the device's figures rest on."""
-    error: float | None = None
-    """The measured relative error, where there is one."""
-    is_lower_bound: bool = True
-    """Whether it can only take longer."""
-    shortest: float | None = None
-    """The low end, where the work is a range."""
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One line of a report: a node, with everything that is said about it."""
 
@@ -298,6 +233,8 @@ class Report:
     """The sum of the rows that run once, when the model is loaded."""
     shape: Group
     """The sum of the rows that are known once the dimensions are bound."""
+    by_dtype: tuple[WorkIn, ...]
+    """The work of every run by the element type in which it is computed, the most first."""
     weights: Weights
     """What the stored tensors take."""
     memory: Memory

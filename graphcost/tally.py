@@ -11,9 +11,10 @@ from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.results import Status
 from graphcost.terms import Arith, multiply_accumulates
+from graphcost.totals import WorkIn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from graphcost.convention import Convention
     from graphcost.results import BodyCost, NodeCost
@@ -73,6 +74,15 @@ def macs(node: NodeCost) -> Bounds:
     return _unless_open(node, multiply_accumulates(node.terms))
 
 
+def macs_in(dtype: DType | None) -> Own:
+    """Return what counts the multiply-accumulates in one element type."""
+
+    def own(node: NodeCost) -> Bounds:
+        return _unless_open(node, multiply_accumulates(one for one in node.terms if one.dtype is dtype))
+
+    return own
+
+
 def flops_in(dtype: DType | None) -> Own:
     """Return what counts the FLOPs in one element type: 2 per multiply-accumulate, 1 per any other operation."""
 
@@ -100,6 +110,40 @@ def by_convention(convention: Convention) -> Tally:
             return UNBOUNDED
 
     return Tally(own, has_formula, convention.includes_preparation)
+
+
+def dtypes(nodes: Iterable[NodeCost]) -> set[DType | None]:
+    """Return the element types in which nodes and their bodies compute."""
+    found: set[DType | None] = set()
+    seen: set[object] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        found.update(term.dtype for term in node.terms)
+        for body in node.bodies:
+            if body not in seen:
+                seen.add(body)
+                stack.extend(body.nodes)
+    return found
+
+
+def by_dtype(nodes: Iterable[NodeCost]) -> tuple[WorkIn, ...]:
+    """Return the work of every run by the element type in which it is computed, the most first."""
+    alike: dict[object, list[NodeCost]] = {}
+    for node in nodes:
+        if node.status.is_per_run:
+            alike.setdefault((node.call, node.pattern), []).append(node)
+    found = (
+        WorkIn(dtype.value, _multiplied(Tally(macs_in(dtype)), alike), _multiplied(Tally(flops_in(dtype)), alike))
+        for dtype in dtypes(group[0] for group in alike.values())
+        if dtype
+    )
+    return tuple(sorted(found, key=lambda one: (-one.operations.best, one.dtype)))
+
+
+def _multiplied(tally: Tally, alike: Mapping[object, Sequence[NodeCost]]) -> Bounds:
+    """Return the sum over groups of nodes that cost the same."""
+    return Bounds.total((tally.node(group[0]) or NOTHING).times(len(group)) for group in alike.values())
 
 
 def _unless_open(node: NodeCost, count: Bounds) -> Bounds:

@@ -15,12 +15,12 @@ PACKAGE = Path(__file__).parents[1] / "graphcost"
 
 LAYERS = (
     {"errors", "units", "collector"},
-    {"types", "terms", "bounds", "results", "call", "convention"},
+    {"types", "terms", "bounds", "results", "totals", "call", "convention"},
     {"load"},
     {"order", "graph"},
     {"rules"},
     {"shapes"},
-    {"conventions", "devices"},
+    {"conventions", "custom", "devices"},
     {"cost", "parameters", "patterns", "tally"},
     {"memory", "rows"},
     {"latency"},
@@ -79,8 +79,9 @@ def test_analysing_imports_neither_frameworks_nor_plotting():
 
 
 PUBLIC = {
-    "Explanation", "GraphcostError", "IncompleteError", "InvalidModelError", "Report", "SourceError", "UsageError",
-    "analyze", "explain", "list_conventions", "list_devices", "list_operators", "render",
+    "Arith", "Call", "DType", "Explanation", "GraphcostError", "IncompleteError", "InvalidModelError", "Report",
+    "SourceError", "TensorType", "Term", "UsageError", "analyze", "explain", "list_conventions", "list_devices",
+    "list_operators", "render", "rule", "work",
 }  # fmt: skip
 """A promise to users: a name that goes is a line in the changelog."""
 

@@ -93,6 +93,7 @@ def _totals(report: Report) -> dict[str, Any]:
         "bytes_written": bounds["bytes_written"].best,
         "weight_bytes": report.weights.bytes,
         "prepared_bytes": bounds["prepared_bytes"].best,
+        "by_dtype": {one.dtype: {"macs": one.macs.best, "operations": one.operations.best} for one in report.by_dtype},
     }
 
 

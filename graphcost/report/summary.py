@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from graphcost.bounds import Bounds
     from graphcost.report.ink import Ink
-    from graphcost.results import Assumption, Finding, Latency, Report, Row
+    from graphcost.results import Assumption, Finding, Report, Row
+    from graphcost.totals import Latency, WorkIn
 
     Fact = tuple[str, str]
 
@@ -60,8 +61,16 @@ def _totals(report: Report) -> Iterator[Fact]:
         yield "MACs", _count(report.total.macs)
     yield cost_title(convention), _count(value) if value else "no operator of the model is counted"
     yield "", f"{convention.name}: {convention.title}"
+    if len(report.by_dtype) > 1:
+        yield from _labelled("by type", map(_work_in, report.by_dtype))
     yield "bytes read", _size(report.total.read)
     yield "bytes written", _size(report.total.written)
+
+
+def _work_in(one: WorkIn) -> str:
+    """Return what is computed in one element type: `int8: 3,211,264 MACs, 6,543,210 operations`."""
+    operations = f"{_count(one.operations)} operations"
+    return f"{one.dtype}: {operations if one.macs == NOTHING else f'{_count(one.macs)} MACs, {operations}'}"
 
 
 def _memory(report: Report, ink: Ink) -> Iterator[Fact]:

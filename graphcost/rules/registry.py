@@ -81,11 +81,16 @@ def entries() -> Iterator[Entry]:
 
 def add(entry: Entry) -> None:
     """Add an entry; the same operator with the same `since` can't stand twice."""
-    known = _entries.setdefault((entry.domain, entry.op_type), [])
+    known = _entries.get((entry.domain, entry.op_type), [])
     if any(entry.since == one.since for one in known):
         raise ValueError(f"{entry.op_type} since opset {entry.since} has a rule already")
-    known.append(entry)
-    known.sort(key=lambda one: -one.since)
+    put(entry)
+
+
+def put(entry: Entry) -> None:
+    """Put an entry in the place of the one with the same `since`, if there is one."""
+    others = [one for one in _entries.get((entry.domain, entry.op_type), []) if one.since != entry.since]
+    _entries[entry.domain, entry.op_type] = sorted([entry, *others], key=lambda one: -one.since)
 
 
 def each_once(call: Call) -> tuple[int, int]:

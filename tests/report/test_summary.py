@@ -12,7 +12,8 @@ from build import model
 import graphcost
 from graphcost.report.ink import TERMINAL
 from graphcost.report.summary import facts
-from graphcost.results import Finding, Latency
+from graphcost.results import Finding
+from graphcost.totals import Latency
 
 FOLDER = Path(__file__).parents[2] / "models"
 

@@ -1,0 +1,68 @@
+"""Rules of one's own, for operators that graphcost does not know.
+
+A package makes its rules known by an entry point of the group `graphcost.rules` that names the module with them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from graphcost.errors import UsageError
+from graphcost.rules import registry
+from graphcost.rules.registry import Entry, each_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphcost.rules.registry import Rule, Traffic, TypeRule
+
+GROUP = "graphcost.rules"
+"""The group of entry points whose modules are imported before the first model is analysed."""
+
+
+def rule(
+    domain: str,
+    op_type: str,
+    signature: str = "",
+    *,
+    types: TypeRule | None = None,
+    traffic: Traffic = each_once,
+    since: int = 1,
+    **defaults: Any,
+) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the price of an operator; it wins over a rule or function body there is.
+
+    The function takes a Call and yields Terms. `signature` names the operator's inputs and outputs ("X W bias? -> Y"),
+    by which `call.input("X")` finds them; `types` takes a Call as well and yields the type of each output;
+    `traffic` returns the bytes read and written, where not each input is read and each output written once; `since`
+    is the first version of the domain for which it holds; the rest are the attributes' defaults.
+
+    >>> from graphcost.terms import Arith, work
+    >>> @rule("doctest", "Scale", "X -> Y", types=lambda call: [call.input("X")])
+    ... def scale(call):
+    ...     yield work("alpha * X", Arith.MUL, elements=call.input("X").elements)
+    """
+    if signature:
+        registry.signature(op_type, signature, domain=domain, **defaults)
+    if types is not None:
+        registry.types(op_type, domain=domain)(types)
+
+    def register(function: Rule) -> Rule:
+        doc = inspect.cleandoc(function.__doc__ or f"The work of {op_type}, by {function.__module__}.")
+        registry.put(Entry(op_type, domain, since, doc, function, traffic))
+        return function
+
+    return register
+
+
+@cache
+def load_installed() -> None:
+    """Import the modules that installed packages name as holding rules; UsageError where one can't be imported."""
+    for found in metadata.entry_points(group=GROUP):
+        try:
+            found.load()
+        except Exception as fault:
+            raise UsageError(f"the rules of {found.name!r} ({found.value}) can't be loaded: {fault}") from fault
