@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost import collector, conventions, custom, devices, shapes
+from graphcost import collector, conventions, custom, devices, quantization, shapes
 from graphcost.cost import Pricer, count_invalid
 from graphcost.latency import flat, roofline
 from graphcost.load import load
 from graphcost.memory import ideal
 from graphcost.order import sort
 from graphcost.parameters import Parameters, prepared_bytes, stored_bytes
+from graphcost.recast import named, recast
 from graphcost.results import IncompleteError, Report, Settings, Source, Status, group
 from graphcost.rows import not_counted, rows_of, summed, unknown_values
 from graphcost.tally import by_dtype
@@ -29,11 +30,13 @@ def analyze(
     shapes: Mapping[str, Sequence[int]] | None = None,
     convention: str = "graphcost",
     devices: Sequence[str] = (),
+    as_dtype: str | None = None,
     strict: bool = False,
 ) -> Report:
     """Return what a model costs.
 
-    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs.
+    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs;
+    `as_dtype` (`fp16`, `int8` ...) takes every float of the model as one of that type.
     Counts are integers, sizes bytes, times seconds. Raises SourceError or InvalidModelError where the source is no
     valid model, UsageError where an option names nothing, and IncompleteError, which carries the report, where
     `strict` is set and the report is incomplete or rests on a guessed dimension.
@@ -43,7 +46,7 @@ def analyze(
     (121930, 2528000)
     """
     with collector.paused():
-        report = _analyze(source, dict(dims or {}), dict(shapes or {}), convention, tuple(devices))
+        report = _analyze(source, dict(dims or {}), dict(shapes or {}), convention, tuple(devices), as_dtype)
     if strict:
         _refuse_incomplete(report)
     return report
@@ -55,6 +58,7 @@ def _analyze(
     input_shapes: Mapping[str, Sequence[int]],
     convention_name: str,
     device_names: tuple[str, ...],
+    as_dtype: str | None,
 ) -> Report:
     custom.load_installed()
     convention = conventions.find(convention_name)
@@ -64,12 +68,16 @@ def _analyze(
         dims=dims,
         shapes={name: tuple(shape) for name, shape in input_shapes.items()},
         devices=device_names,
+        as_dtype=as_dtype,
     )
+    dtype = named(as_dtype) if as_dtype else None
     model = sort(load(source))
     typed = shapes.infer(model, dims, input_shapes, count_invalid)
+    graph = quantization.fold(typed.graph)
     parameters = Parameters()
-    parameters.count(typed.graph)
-    nodes = Pricer(parameters.by_node).graph(typed.graph)
+    parameters.count(graph)
+    graph = recast(graph, dtype) if dtype else graph
+    nodes = Pricer(parameters.by_node).graph(graph)
     rows = rows_of(nodes, convention)
     top = [row for row in rows if row.parent is None]
     total = summed("total", top, convention)
@@ -81,15 +89,14 @@ def _analyze(
         preparation=group("preparation", (row for row in top if row.cost.status is Status.PREPARATION)),
         shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
         by_dtype=by_dtype(nodes),
-        weights=Weights(total.parameters, stored_bytes(model), prepared_bytes(typed.graph)),
-        memory=ideal(typed.graph, [one.id for one in nodes]),
+        weights=Weights(total.parameters, stored_bytes(model, dtype), prepared_bytes(graph)),
+        memory=ideal(graph, [one.id for one in nodes]),
         latency=tuple(
-            flat(one, one.rate, total.value, convention) if one.rate else roofline(one, nodes, typed.graph)
-            for one in targets
+            flat(one, one.rate, total.value, convention) if one.rate else roofline(one, nodes, graph) for one in targets
         ),
         assumptions=typed.assumptions,
         findings=(*model.findings, *typed.findings, *parameters.findings, *not_counted(rows, convention)),
-        unknown=unknown_values(typed.graph),
+        unknown=unknown_values(graph),
     )
 
 

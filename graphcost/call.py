@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,6 +69,17 @@ class Schema:
 NO_SCHEMA = Schema(since=1, inputs=(), outputs=(), defaults={})
 
 
+class Fusion(Enum):
+    """Whether a node works for itself, where a runtime computes on quantized values."""
+
+    ALONE = "alone"
+    """It does what it says."""
+    GONE = "gone"
+    """Its readers compute on the quantized values: nothing is dequantized."""
+    INSIDE = "inside"
+    """The kernel that reads it does its work, in every run; it moves nothing itself."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """One operator applied to inputs of known types. Nodes with the same signature share one Call."""
@@ -97,6 +108,10 @@ class Call:
     """Why type inference refused the node; empty where it didn't."""
     bodies: tuple[Body, ...] = ()
     """What it runs: branches, a loop's body, a function's."""
+    fusion: Fusion = Fusion.ALONE
+    """Whether a kernel that reads quantized values does its work."""
+    reads: tuple[Type | None, ...] | None = None
+    """What such a kernel reads in place of the inputs; None where it reads these."""
 
     def input(self, name: str) -> TensorType:
         """Return the type of a required input, fully known."""
@@ -167,6 +182,18 @@ class Call:
         """The type it computes in, unless a term says otherwise: that of its first tensor input, else output."""
         types = (one for one in (*self.inputs, *self.outputs) if isinstance(one, TensorType))
         return next((one.dtype for one in types if one.dtype is not None), None)
+
+    @property
+    def product_dtype(self) -> DType | None:
+        """The type in which it multiplies: that of the first value that its kernel reads."""
+        first = self.reads[0] if self.reads else None
+        return first.dtype if isinstance(first, TensorType) else self.dtype
+
+    def with_bodies(self, change: Callable[[TypedGraph], TypedGraph]) -> Call:
+        """Return the call with each graph that it runs changed; itself, where none changes."""
+        bodies = tuple(replace(body, graph=change(body.graph)) for body in self.bodies)
+        is_same = all(new.graph is old.graph for new, old in zip(bodies, self.bodies, strict=True))
+        return self if is_same else replace(self, bodies=bodies)
 
     def error(self, message: str) -> NodeError:
         """Return the error that says what the specification wants and what is there."""

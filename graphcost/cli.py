@@ -138,6 +138,9 @@ def _model_options(command: Command) -> Command:
             help="How to count, as `graphcost conventions` lists.",
         ),
         click.option(
+            "--as-dtype", metavar="TYPE", help="Take every float as one of this type: fp16, bf16, fp8, int8 ..."
+        ),
+        click.option(
             "--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=SIZES", help="Give an input its shape."
         ),
         click.option(

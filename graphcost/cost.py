@@ -7,14 +7,15 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from graphcost import shapes
-from graphcost.bounds import UNBOUNDED, Bounds
-from graphcost.call import NO_SCHEMA, Stage
+from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.call import NO_SCHEMA, Fusion, Stage
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.order import ids
 from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
 from graphcost.rules import registry
 from graphcost.rules.registry import each_once
+from graphcost.terms import Arith
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
@@ -78,21 +79,23 @@ class Pricer:
         )
 
     def _price(self, call: Call) -> _Priced:
+        if call.fusion is Fusion.GONE:
+            return _Priced(Status.FREE, read=NOTHING, written=NOTHING)
         priced = self._by_rule(call)
-        stage = _BY_STAGE.get(call.stage)
+        stage = _BY_STAGE.get(call.stage) if call.fusion is Fusion.ALONE else None
         return replace(priced, status=stage) if stage and priced.status is not Status.INVALID else priced
 
     def _by_rule(self, call: Call) -> _Priced:
         if call.problem:
-            return _with_traffic(call, None, _Priced(Status.INVALID, call.problem))
+            return _with_traffic(call, _Priced(Status.INVALID, call.problem))
         entry, is_defined = registry.of(call), call.schema is not NO_SCHEMA or bool(call.domain)
         if call.bodies and not (entry and is_defined):
             return self._of_bodies(call.bodies)
         if entry is None:
-            return _with_traffic(call, None, self._by_specified_body(call))
+            return _with_traffic(call, self._by_specified_body(call))
         if not is_defined:
             return _Priced(Status.INVALID, f"opset {call.opset} has no operator {call.op_type}")
-        return _with_traffic(call, entry, _by_entry(call, entry))
+        return _with_traffic(call, _by_entry(call, entry))
 
     def _by_specified_body(self, call: Call) -> _Priced:
         """Price the function body that the specification gives the operator."""
@@ -112,7 +115,7 @@ class Pricer:
 def _read_once(node: Node, call: Call, read: Bounds) -> Bounds:
     """Return the bytes that a node reads, a value that it takes twice, as Mul(x, x) does, read once."""
     names = [name for name in node.inputs if name]
-    entry = registry.of(call) if len(set(names)) < len(names) else None
+    entry = registry.of(call) if len(set(names)) < len(names) and call.reads is None else None
     if entry is None or entry.traffic is not each_once or read.high is None:
         return read
     sizes = {name: size_of(type_) or 0 for name, type_ in zip(node.inputs, call.inputs, strict=True) if name}
@@ -142,7 +145,10 @@ _BY_STAGE = {Stage.PREPARATION: Status.PREPARATION, Stage.SHAPE: Status.SHAPE}
 
 
 def _typed(term: Term, call: Call) -> Term:
-    return term if term.dtype else replace(term, dtype=call.dtype)
+    """Return a term with the type it computes in."""
+    if term.dtype:
+        return term
+    return replace(term, dtype=call.product_dtype if term.arith is Arith.MAC else call.dtype)
 
 
 def _standing(bodies: tuple[BodyCost, ...]) -> tuple[Status, str]:
@@ -162,10 +168,10 @@ def _moved(bodies: tuple[BodyCost, ...], bytes_of: Callable[[NodeCost], Bounds])
     return reduce(Bounds.either, sums)
 
 
-def _with_traffic(call: Call, entry: Entry | None, priced: _Priced) -> _Priced:
+def _with_traffic(call: Call, priced: _Priced) -> _Priced:
     """Add the bytes that a call reads and writes, where all types are known."""
     try:
-        read, written = (entry.traffic if entry else each_once)(call)
+        read, written = registry.traffic(call)
     except (NodeError, UnknownShapeError):
         return priced
     return replace(priced, read=Bounds.exactly(read), written=Bounds.exactly(written))

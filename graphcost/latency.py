@@ -118,9 +118,8 @@ def _stored_sources(typed: TypedGraph) -> dict[str, dict[str, int]]:
 
 
 def _read(call: Call) -> int:
-    entry = registry.of(call)
     try:
-        return entry.traffic(call)[0] if entry else 0
+        return registry.traffic(call)[0] if registry.of(call) else 0
     except UnknownShapeError:
         return 0
 

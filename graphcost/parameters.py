@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from graphcost.bounds import Bounds
 from graphcost.call import Stage
 from graphcost.load.protos import dtype_of
+from graphcost.recast import taken_as
 from graphcost.results import Finding
 from graphcost.rules import registry
 from graphcost.shapes.evaluate import constant
@@ -263,23 +264,29 @@ def _prepared_inside(typed: TypedGraph, known: dict[TypedGraph, Bounds]) -> Iter
             yield known[body.graph]
 
 
-def stored_bytes(model: Model) -> dict[str, int]:
-    """Return the bytes that a model stores, by element type: initializers and Constant nodes, bodies included."""
+def stored_bytes(model: Model, as_dtype: DType | None = None) -> dict[str, int]:
+    """Return the bytes that a model stores, by element type: initializers and Constant nodes, bodies included.
+
+    `as_dtype` is the type as which floats are taken.
+    """
     total: Counter[str] = Counter()
     for graph in (model, *(one.graph for one in model.functions.values())):
-        for dtype, size in _stored(graph, model):
-            total[dtype] += size
+        for type_, size in _stored(graph, model):
+            taken = taken_as(as_dtype, type_) if as_dtype else type_
+            if isinstance(taken, TensorType) and taken.dtype:
+                total[taken.dtype.value] += taken.bytes if size == size_of(type_) else size
     return dict(total.most_common())
 
 
-def _stored(graph: Graph, model: Model) -> Iterator[tuple[str, int]]:
+def _stored(graph: Graph, model: Model) -> Iterator[tuple[Type, int]]:
+    """Yield each stored tensor's type, and what the source stores for it."""
     for value in graph.values.values():
-        if value.role == "initializer" and isinstance(value.type, TensorType) and value.type.dtype:
-            yield value.type.dtype.value, value.stored_bytes
+        if value.role == "initializer":
+            yield value.type, value.stored_bytes
     for node in graph.nodes:
         for type_ in _attribute_types(node, model):
             if type_.dtype and type_.dtype.bits:
-                yield type_.dtype.value, type_.bytes
+                yield type_, type_.bytes
         for body in node.subgraphs.values():
             yield from _stored(body, model)
 

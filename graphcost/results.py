@@ -169,6 +169,8 @@ class Settings:
     """Inputs whose shape the user gave."""
     devices: tuple[str, ...] = ()
     """The devices asked for."""
+    as_dtype: str | None = None
+    """The type as which every float is taken; None: as it is."""
 
 
 @dataclass(frozen=True, slots=True)

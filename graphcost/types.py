@@ -131,12 +131,23 @@ class TensorType:
         return f"{dtype}[{', '.join('?' if dim is None else str(dim) for dim in self.shape)}]"
 
 
+Runs = tuple[tuple["Type", int], ...]
+"""Types in order, each with how many follow one another."""
+
+
 @dataclass(frozen=True, slots=True)
 class SequenceType:
     """A list of values of one type."""
 
     element: Type
-    """What each entry is."""
+    """What holds for each entry."""
+    entries: Runs | None = None
+    """What the entries are one by one; None where not even how many there are is known."""
+
+    @property
+    def length(self) -> int | None:
+        """How many entries there are, or None."""
+        return None if self.entries is None else sum(times for _, times in self.entries)
 
     def __str__(self) -> str:
         return f"sequence({self.element})"
@@ -148,6 +159,8 @@ class OptionalType:
 
     element: Type
     """What it is where it is there."""
+    is_there: bool | None = None
+    """Whether it is there; None where only the run can tell."""
 
     def __str__(self) -> str:
         return f"optional({self.element})"

@@ -21,7 +21,7 @@ LAYERS = (
     {"rules"},
     {"shapes"},
     {"conventions", "custom", "devices"},
-    {"cost", "parameters", "patterns", "tally"},
+    {"cost", "parameters", "patterns", "quantization", "recast", "tally"},
     {"memory", "rows"},
     {"latency"},
     {"analysis"},

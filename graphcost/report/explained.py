@@ -6,6 +6,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from graphcost.bounds import UNBOUNDED
+from graphcost.call import Fusion
 from graphcost.report.escape import name, prose
 from graphcost.report.ink import bounded, times
 from graphcost.report.layout import first_line, plain
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from graphcost.bounds import Bounds
+    from graphcost.call import Call
     from graphcost.explanation import Explanation
     from graphcost.results import NodeCost, Row
     from graphcost.terms import Term
@@ -49,6 +51,8 @@ def _sections(explanation: Explanation) -> Iterator[Section]:
             yield title, _values(formal, names, types)
     if call.attributes or call.schema.defaults:
         yield "attributes", [*_attributes(explanation)]
+    if call.fusion is not Fusion.ALONE or call.reads:
+        yield "kernel", [_kernel(call)]
     if cost.terms:
         yield "work", [_filled(term) for term in cost.terms]
     if explanation.body:
@@ -56,6 +60,15 @@ def _sections(explanation: Explanation) -> Iterator[Section]:
     yield f"{convention.unit}s by the convention {convention.name}", _worth(explanation)
     yield "bytes", [f"read: {_bytes(explanation.row.read)}", f"written: {_bytes(explanation.row.written)}"]
     yield "parameters", [f"{cost.parameters:,}, each counted at the first node that reads it"]
+
+
+def _kernel(call: Call) -> str:
+    """Return what a runtime makes of a node among quantized values."""
+    if call.fusion is Fusion.GONE:
+        return "its work is left out: the kernel that reads its output computes on the quantized values"
+    if call.fusion is Fusion.INSIDE:
+        return "the kernel that reads its output does this work, in every run; nothing is written between them"
+    return f"reads the quantized values: {', '.join(str(one) for one in call.reads or () if one)}"
 
 
 def _values(formal: tuple[str, ...], names: tuple[str, ...], types: Iterable[Type | None]) -> list[str]:

@@ -51,6 +51,7 @@ def _without_nodes(report: Report) -> dict[str, Any]:
             "dims": dict(report.settings.dims),
             "shapes": {name: list(shape) for name, shape in report.settings.shapes.items()},
             "devices": list(report.settings.devices),
+            "as_dtype": report.settings.as_dtype,
         },
         "assumptions": [
             {"dimension": one.dimension, "value": one.value, "reason": one.reason} for one in report.assumptions

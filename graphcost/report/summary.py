@@ -40,6 +40,8 @@ def facts(report: Report, ink: Ink) -> Iterator[Fact]:
 
 def reservations(report: Report, ink: Ink) -> Iterator[Fact]:
     """Yield what the numbers rest on, and what keeps them from being exact."""
+    if report.settings.as_dtype:
+        yield "as if", f"every float were {report.settings.as_dtype}: weights, inputs and what is computed from them"
     yield from _labelled("assumed", (_assumption(one, ink) for one in report.assumptions))
     for status in (Status.UNPRICED, Status.UNKNOWN, Status.INVALID):
         yield from _labelled(status.value, _open_nodes(report, status, ink))

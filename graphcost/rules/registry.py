@@ -9,7 +9,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphcost.call import Schema
+from graphcost.call import Fusion, Schema
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.types import size_of
 
@@ -95,7 +95,7 @@ def put(entry: Entry) -> None:
 
 def each_once(call: Call) -> tuple[int, int]:
     """Return the default traffic: each input is read once, each output written once."""
-    return _bytes(call.inputs), _bytes(call.outputs)
+    return _bytes(call.inputs if call.reads is None else call.reads), _bytes(call.outputs)
 
 
 def moves_output(call: Call) -> tuple[int, int]:
@@ -109,11 +109,21 @@ def view(_call: Call) -> tuple[int, int]:
     return 0, 0
 
 
+def traffic(call: Call) -> tuple[int, int]:
+    """Return the bytes that a call reads and writes: none where another kernel does its work.
+
+    Raises UnknownShapeError where a size is not known.
+    """
+    if call.fusion is not Fusion.ALONE:
+        return view(call)
+    entry = of(call)
+    return entry.traffic(call) if entry else each_once(call)
+
+
 def is_view(call: Call) -> bool:
     """Return whether a call hands its input on under another shape or name: it reads and writes nothing."""
-    entry = of(call)
     try:
-        return entry is not None and bool(call.inputs) and entry.traffic(call) == (0, 0)
+        return of(call) is not None and bool(call.inputs) and traffic(call) == (0, 0)
     except (NodeError, UnknownShapeError):
         return False
 
