@@ -77,7 +77,8 @@ def operators() -> str:
     about = (
         f"How each of {len(listed)} operators is priced: {counts['rule']} by a rule, {counts['free']} declared to "
         f"compute nothing, {counts['body']} by the graph that they run or that the specification gives them, "
-        f"{counts['unpriced']} not yet. An operator that is not priced is listed in every report that meets it."
+        f"{counts['unpriced']} not yet. An operator that is not priced is listed in every report that meets it. "
+        f"{sum(one.is_checked for one in listed)} rules are checked: the tests compare them with loops that count."
     )
     return _page("Operators", about, listing.operators(listed, "markdown"))
 

@@ -11,6 +11,7 @@ import graphcost.rules  # noqa: F401  # importing registers the rules
 from graphcost import conventions, custom, devices
 from graphcost.load import schema
 from graphcost.rules import registry
+from graphcost.rules.checked import CHECKED
 from graphcost.shapes import control_flow
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ class Operator:
     """The opsets from which each formula holds, the newest first; empty where there is none."""
     formula: str
     """The first line of the newest formula, or why there is none."""
+    is_checked: bool
+    """Whether the tests compare its formula with loops that count what they do."""
 
 
 def list_operators() -> tuple[Operator, ...]:
-    """Return how each operator of ai.onnx is priced at the newest opset, and any other that has a rule.
+    """Return how each operator of onnx's domains is priced at the newest opset, and any other that is known.
 
     >>> {one.op_type: one.pricing for one in list_operators()}["Conv"]
     'rule'
@@ -48,20 +51,28 @@ def list_operators() -> tuple[Operator, ...]:
     entries: dict[tuple[str, str], list[Entry]] = {}
     for entry in registry.entries():
         entries.setdefault((entry.domain, entry.op_type), []).append(entry)
-    newest = {("", one.name) for one in defs.get_all_schemas() if not one.domain and not one.deprecated}
-    return tuple(_operator(*key, entries.get(key, [])) for key in sorted({*entries, *newest}))
+    newest = {(one.domain, one.name) for one in defs.get_all_schemas() if not one.deprecated}
+    known = {*entries, *newest, *registry.signed()}
+    return tuple(_operator(*key, entries.get(key, [])) for key in sorted(known))
 
 
 def _operator(domain: str, op_type: str, entries: list[Entry]) -> Operator:
     if entries:
         newest = entries[0]
         since = tuple(one.since for one in entries)
-        return Operator(op_type, domain, "free" if newest.is_free else "rule", since, newest.doc.partition("\n")[0])
-    if op_type in control_flow.WALKS:
-        return Operator(op_type, domain, "body", (), "What its bodies cost, as often as they run.")
-    if schema.names_of(op_type, domain, defs.onnx_opset_version()).has_body:
-        return Operator(op_type, domain, "body", (), "What the function costs that the specification gives it.")
-    return Operator(op_type, domain, "unpriced", (), "")
+        is_checked = op_type in CHECKED.get(domain, ())
+        pricing: Pricing = "free" if newest.is_free else "rule"
+        return Operator(op_type, domain, pricing, since, newest.doc.partition("\n")[0], is_checked)
+    return Operator(op_type, domain, *_without_rule(op_type, domain), is_checked=False)
+
+
+def _without_rule(op_type: str, domain: str) -> tuple[Pricing, tuple[int, ...], str]:
+    """Return how an operator is priced that no rule knows."""
+    if op_type in control_flow.WALKS and not domain:
+        return "body", (), "What its bodies cost, as often as they run."
+    if schema.names_of(op_type, domain, schema.newest(domain)).has_body:
+        return "body", (), "What the function costs that the specification gives it."
+    return "unpriced", (), ""
 
 
 def list_conventions() -> tuple[Convention, ...]:

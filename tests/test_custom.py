@@ -12,17 +12,12 @@ import graphcost
 from graphcost import custom
 from graphcost.errors import UsageError
 from graphcost.results import Status
-from graphcost.rules import registry
 
 DOMAINS = ', "my": 1'
 ROWS = model("float[2,3] x => float[2,5] y <float[3,5] w>", "y = my.Rows(x, w)", domains=DOMAINS)
 
 
-@pytest.fixture(autouse=True)
-def _forgotten(monkeypatch):
-    """Forget after a test what it registered."""
-    for known in ("_entries", "_signatures", "_types"):
-        monkeypatch.setattr(registry, known, dict(getattr(registry, known)))
+pytestmark = pytest.mark.usefixtures("forgetful")
 
 
 @pytest.fixture

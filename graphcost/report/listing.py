@@ -33,6 +33,7 @@ def operators(found: Sequence[Operator], format_: Format = "table", width: int |
             "domain": one.domain or "ai.onnx",
             "pricing": one.pricing,
             "since": list(one.since),
+            "checked": one.is_checked,
             "formula": one.formula,
         }
         for one in found
@@ -113,6 +114,8 @@ def _render(records: list[Record], format_: Format, width: int | None) -> str:
 
 
 def _text(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
     return ", ".join(map(str, cell)) if isinstance(cell, list) else str(cell)
 
 

@@ -33,6 +33,7 @@ def test_a_page_keeps_no_output_of_a_command_that_fails(generated):
         generated.with_output("```console\n$ graphcost analyze missing.onnx\nold output\n```")
 
 
+@pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_examples_run(path, monkeypatch):
     monkeypatch.chdir(ROOT)

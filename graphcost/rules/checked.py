@@ -1,0 +1,6 @@
+"""The operators whose rule agrees with loops that count what they do; a test holds the list to what the tests compare."""
+
+from __future__ import annotations
+
+CHECKED: dict[str, frozenset[str]] = {}
+"""By domain, the operators; the empty name is ai.onnx."""
