@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, parser
+from onnx import TensorProto, helper, numpy_helper, parser
 
 HEADER = '<ir_version: 8, opset_import: ["": 17], producer_name: "graphcost models/make.py">'
 
@@ -173,11 +173,39 @@ def transformer_block() -> onnx.ModelProto:
     )  # fmt: skip
 
 
-MODELS = {make.__name__: make for make in (mlp, mnist_cnn, bilstm, transformer_block)}
+def quantized_mlp() -> onnx.ModelProto:
+    """Return two layers whose weights are quantized: one in QDQ form, one with 4 bits in blocks of 32."""
+    model = _model(
+        """
+        quantized_mlp (float[batch, 64] x) => (float[batch, 16] y) {
+            ["up/QuantizeLinear"] x_bytes = QuantizeLinear(x, x_scale, x_zero)
+            ["up/DequantizeLinear"] x_again = DequantizeLinear(x_bytes, x_scale, x_zero)
+            ["up/weight"] up = DequantizeLinear<axis=1>(up_W, up_scale)
+            ["up/MatMul"] u = MatMul(x_again, up)
+            ["up/Relu"] h = Relu(u)
+            ["down/weight"] down = DequantizeLinear<axis=0, block_size=32>(down_W, down_scale)
+            ["down/MatMul"] y = MatMul(h, down)
+        }
+        """,
+        {"up_scale": (128,), "down_scale": (4, 16)},
+        header=HEADER.replace("ir_version: 8", "ir_version: 10").replace(": 17]", ": 21]"),
+    )
+    model.graph.initializer.extend(
+        (
+            helper.make_tensor("x_scale", TensorProto.FLOAT, [], [0.05]),
+            helper.make_tensor("x_zero", TensorProto.UINT8, [], [128]),
+            helper.make_tensor("up_W", TensorProto.INT8, [64, 128], _small_integers(64 * 128)),
+            helper.make_tensor("down_W", TensorProto.INT4, [128, 16], _small_integers(128 * 16)),
+        )
+    )
+    return model
 
 
-def _model(text: str, weights: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
-    model = parser.parse_model(HEADER + text)
+MODELS = {make.__name__: make for make in (mlp, mnist_cnn, bilstm, transformer_block, quantized_mlp)}
+
+
+def _model(text: str, weights: dict[str, tuple[int, ...]], header: str = HEADER) -> onnx.ModelProto:
+    model = parser.parse_model(header + text)
     random = np.random.RandomState(seed=0)  # its numbers are frozen for good; a Generator's are not
     model.graph.initializer.extend(_weight(random, name, shape) for name, shape in weights.items())
     return model
@@ -186,6 +214,10 @@ def _model(text: str, weights: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
 def _weight(random: np.random.RandomState, name: str, shape: tuple[int, ...]) -> onnx.TensorProto:
     # Only -1/32, 0 and 1/32: exact on every machine, and git stores 2.2 MB of them in 0.2 MB.
     return numpy_helper.from_array((random.randint(-1, 2, shape) / 32).astype("<f4"), name)
+
+
+def _small_integers(count: int) -> list[int]:
+    return [step % 15 - 7 for step in range(count)]
 
 
 def main() -> None:
