@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost import collector, conventions, custom, devices, quantization, shapes
@@ -13,7 +14,8 @@ from graphcost.order import sort
 from graphcost.parameters import Parameters, prepared_bytes, stored_bytes
 from graphcost.recast import named, recast
 from graphcost.results import IncompleteError, Report, Settings, Source, Status, group
-from graphcost.rows import not_counted, rows_of, summed, unknown_values
+from graphcost.rows import behind_a_mask, not_counted, rows_of, summed, unknown_values
+from graphcost.state import state
 from graphcost.tally import by_dtype
 from graphcost.totals import Weights
 
@@ -90,12 +92,18 @@ def _analyze(
         shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
         by_dtype=by_dtype(nodes),
         weights=Weights(total.parameters, stored_bytes(model, dtype), prepared_bytes(graph)),
-        memory=ideal(graph, [one.id for one in nodes]),
+        memory=replace(ideal(graph, [one.id for one in nodes]), state=state(graph)),
         latency=tuple(
             flat(one, one.rate, total.value, convention) if one.rate else roofline(one, nodes, graph) for one in targets
         ),
         assumptions=typed.assumptions,
-        findings=(*model.findings, *typed.findings, *parameters.findings, *not_counted(rows, convention)),
+        findings=(
+            *model.findings,
+            *typed.findings,
+            *parameters.findings,
+            *not_counted(rows, convention),
+            *behind_a_mask(nodes, total.macs),
+        ),
         unknown=unknown_values(graph),
     )
 

@@ -270,6 +270,7 @@ class Report:
             "prepared_bytes": self.weights.prepared,
             "activation_bytes": self.memory.activations,
             "ideal_peak_bytes": self.memory.peak,
+            "state_bytes": self.memory.state,
         }
 
     @property

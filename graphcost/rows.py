@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import NOTHING, Bounds
 from graphcost.results import Finding, Row, Status, group
-from graphcost.tally import Tally, by_convention, macs
+from graphcost.tally import Tally, alike, by_convention, macs, masked, summed_alike
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ def not_counted(rows: Iterable[Row], convention: Convention) -> Iterator[Finding
     if times:
         listed = ", ".join(f"{name} ({count})" for name, count in times.most_common())
         yield Finding("not-counted", "info", convention.name, f"the convention does not count {listed}")
+
+
+def behind_a_mask(nodes: Iterable[NodeCost], all_macs: Bounds) -> Iterator[Finding]:
+    """Yield a finding that tells how much of the products causal masks make useless; they are computed all the same."""
+    tally = Tally(masked)
+    groups = [group for group in alike(nodes) if (tally.node(group[0]) or NOTHING) != NOTHING]
+    if groups:
+        useless = summed_alike(masked, groups).best
+        message = f"of {all_macs.best:,} multiply-accumulates a causal mask makes {useless:,} useless"
+        yield Finding("causal-mask", "info", groups[0][0].id, message)
 
 
 def unknown_values(typed: TypedGraph) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from graphcost.terms import Arith, multiply_accumulates
 from graphcost.totals import WorkIn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from graphcost.convention import Convention
     from graphcost.results import BodyCost, NodeCost
@@ -74,6 +74,11 @@ def macs(node: NodeCost) -> Bounds:
     return _unless_open(node, multiply_accumulates(node.terms))
 
 
+def masked(node: NodeCost) -> Bounds:
+    """Return how many multiply-accumulates of a node's own formula a causal mask makes useless."""
+    return Bounds.exactly(sum(term.masked for term in node.terms if term.arith is Arith.MAC))
+
+
 def macs_in(dtype: DType | None) -> Own:
     """Return what counts the multiply-accumulates in one element type."""
 
@@ -129,21 +134,28 @@ def dtypes(nodes: Iterable[NodeCost]) -> set[DType | None]:
 
 def by_dtype(nodes: Iterable[NodeCost]) -> tuple[WorkIn, ...]:
     """Return the work of every run by the element type in which it is computed, the most first."""
-    alike: dict[object, list[NodeCost]] = {}
-    for node in nodes:
-        if node.status.is_per_run:
-            alike.setdefault((node.call, node.pattern), []).append(node)
+    groups = alike(nodes)
     found = (
-        WorkIn(dtype.value, _multiplied(Tally(macs_in(dtype)), alike), _multiplied(Tally(flops_in(dtype)), alike))
-        for dtype in dtypes(group[0] for group in alike.values())
+        WorkIn(dtype.value, summed_alike(macs_in(dtype), groups), summed_alike(flops_in(dtype), groups))
+        for dtype in dtypes(group[0] for group in groups)
         if dtype
     )
     return tuple(sorted(found, key=lambda one: (-one.operations.best, one.dtype)))
 
 
-def _multiplied(tally: Tally, alike: Mapping[object, Sequence[NodeCost]]) -> Bounds:
-    """Return the sum over groups of nodes that cost the same."""
-    return Bounds.total((tally.node(group[0]) or NOTHING).times(len(group)) for group in alike.values())
+def alike(nodes: Iterable[NodeCost]) -> list[list[NodeCost]]:
+    """Return the nodes that work in every run, those together that cost the same."""
+    groups: dict[object, list[NodeCost]] = {}
+    for node in nodes:
+        if node.status.is_per_run:
+            groups.setdefault((node.call, node.pattern), []).append(node)
+    return list(groups.values())
+
+
+def summed_alike(own: Own, groups: Iterable[Sequence[NodeCost]]) -> Bounds:
+    """Return the sum of a quantity over groups of nodes that cost the same."""
+    tally = Tally(own)
+    return Bounds.total((tally.node(group[0]) or NOTHING).times(len(group)) for group in groups)
 
 
 def _unless_open(node: NodeCost, count: Bounds) -> Bounds:

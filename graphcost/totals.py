@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from graphcost.bounds import Bounds
+from graphcost.bounds import NOTHING, Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,8 @@ class Memory:
     """The id of the node at which that is."""
     alive: tuple[Live, ...]
     """What is alive there, the largest first."""
+    state: Bounds = NOTHING
+    """Bytes that a run hands on to the next one: cached keys and values. They are part of its outputs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ LAYERS = (
     {"shapes"},
     {"conventions", "custom", "devices"},
     {"cost", "parameters", "patterns", "quantization", "recast", "tally"},
-    {"memory", "rows"},
+    {"memory", "rows", "state"},
     {"latency"},
     {"analysis"},
     {"explanation", "operators"},

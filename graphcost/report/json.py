@@ -104,6 +104,7 @@ def _memory(report: Report) -> dict[str, Any]:
         "weight_bytes_by_dtype": dict(report.weights.stored),
         "activation_bytes": report.memory.activations.best,
         "ideal_peak_bytes": report.memory.peak.best,
+        "state_bytes": report.memory.state.best,
         "peak_at": report.memory.peak_at,
         "alive_at_peak": [asdict(one) for one in report.memory.alive],
     }

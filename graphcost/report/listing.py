@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from graphcost import units
@@ -27,18 +27,28 @@ FOR_PEOPLE = ("table", "markdown")
 
 def operators(found: Sequence[Operator], format_: Format = "table", width: int | None = None) -> str:
     """Return operators as text: one record each."""
-    records = [
-        {
-            "operator": one.op_type,
-            "domain": one.domain or "ai.onnx",
-            "pricing": one.pricing,
-            "since": list(one.since),
-            "checked": one.is_checked,
-            "formula": one.formula,
-        }
-        for one in found
-    ]
-    return _render(records, format_, width)
+    records = _readable_operators(found) if format_ in FOR_PEOPLE else map(_operator, found)
+    return _render(list(records), format_, width)
+
+
+def _operator(one: Operator) -> Record:
+    return {
+        "operator": one.op_type,
+        "domain": one.domain or "ai.onnx",
+        "pricing": one.pricing,
+        "since": list(one.since),
+        "checked": one.is_checked,
+        "formula": one.formula,
+    }
+
+
+def _readable_operators(found: Sequence[Operator]) -> Iterator[Record]:
+    """Yield the operators domain by domain, each below a line that names the domain."""
+    for domain, members in groupby(found, key=lambda one: one.domain):
+        records = [_operator(one) for one in members]
+        empty: Record = dict.fromkeys(records[0], "")
+        for record in ({**empty, "operator": domain or "ai.onnx", "formula": f"{len(records)} operators"}, *records):
+            yield {key: cell for key, cell in record.items() if key != "domain"}
 
 
 def conventions(found: Sequence[Convention], format_: Format = "table", width: int | None = None) -> str:

@@ -87,6 +87,8 @@ def _memory(report: Report, ink: Ink) -> Iterator[Fact]:
     if memory.alive:
         alive = _some(memory.alive, lambda one: f"{ink.name(one.name)} {units.size(one.bytes)}")
         yield "", f"alive there: {alive}"
+    if memory.state != NOTHING:
+        yield "state", f"{_size(memory.state)} kept for the next run: keys and values of attention, part of the outputs"
 
 
 def _latencies(report: Report, ink: Ink) -> Iterator[str]:

@@ -1,0 +1,65 @@
+"""What a model hands on to its next run: the keys and values of attention that were computed once and are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from graphcost.bounds import NOTHING, Bounds
+from graphcost.rules.attention import STATE
+from graphcost.types import size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphcost.call import Call, TypedGraph
+    from graphcost.types import Node
+
+
+def state(typed: TypedGraph) -> Bounds:
+    """Return the bytes of the state that a graph writes for its next run.
+
+    That is what attention operators give as present keys, values and states, and what a Concat appends to an input of
+    the model and returns as an output: the cache as exporters write it that take attention apart.
+    """
+    appended = Bounds.total(_bytes(typed, name) for name in _appended(typed))
+    return appended + _Sum().graph(typed)
+
+
+def _appended(typed: TypedGraph) -> Iterator[str]:
+    """Yield the outputs that are an input of the model with something appended."""
+    for node in typed.graph.nodes:
+        if node.op_type == "Concat" and not node.domain and _grows(node.inputs[0], node.outputs[0], typed):
+            yield node.outputs[0]
+
+
+def _grows(first: str, result: str, typed: TypedGraph) -> bool:
+    return first in typed.graph.inputs and result in typed.graph.outputs
+
+
+def _bytes(typed: TypedGraph, name: str) -> Bounds:
+    size = size_of(typed.type_of(name))
+    return Bounds(size or 0, size)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Adds up the state that the operators of graphs write, each body once; a loop carries its state along."""
+
+    _graphs: dict[TypedGraph, Bounds] = field(default_factory=dict)
+
+    def graph(self, typed: TypedGraph) -> Bounds:
+        if typed not in self._graphs:
+            pairs = zip(typed.graph.nodes, typed.calls, strict=True)
+            self._graphs[typed] = Bounds.total(self._call(typed, node, call) for node, call in pairs)
+        return self._graphs[typed]
+
+    def _call(self, typed: TypedGraph, node: Node, call: Call) -> Bounds:
+        if call.bodies:
+            return reduce(Bounds.either, [self.graph(body.graph) for body in call.bodies])
+        kept = STATE.get((node.domain, node.op_type))
+        if kept is None:
+            return NOTHING
+        names = (value for formal, value in zip(call.schema.outputs, node.outputs, strict=False) if formal in kept)
+        return Bounds.total(_bytes(typed, name) for name in names if name)
