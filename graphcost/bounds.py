@@ -28,6 +28,11 @@ class Bounds:
         """Return a number that is known."""
         return cls(value, value)
 
+    @classmethod
+    def of(cls, value: Bounds | int) -> Bounds:
+        """Return a number that may be known already as one with bounds."""
+        return value if isinstance(value, Bounds) else cls.exactly(value)
+
     @property
     def is_exact(self) -> bool:
         """Whether both ends are the same."""

@@ -144,7 +144,12 @@ def _model_options(command: Command) -> Command:
             "--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=SIZES", help="Give an input its shape."
         ),
         click.option(
-            "--dim", "dims", multiple=True, callback=_sizes, metavar="NAME=SIZE", help="Give a dimension its size."
+            "--dim",
+            "dims",
+            multiple=True,
+            callback=_sizes,
+            metavar="NAME=SIZE",
+            help="Give a dimension its size, or a Loop its turns: trips:NODE=7.",
         ),
         click.argument("model"),
     ):

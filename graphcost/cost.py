@@ -154,7 +154,7 @@ def _typed(term: Term, call: Call) -> Term:
 def _standing(bodies: tuple[BodyCost, ...]) -> tuple[Status, str]:
     """Return how far the cost of some bodies is known, and what stands against it: the first node that is open."""
     if any(body.times is None for body in bodies):
-        return Status.UNKNOWN, "how often its body runs is not known"
+        return Status.UNKNOWN, "how often its body runs is not known; bind it with --dim trips:NODE="
     for node in (one for body in bodies for one in body.nodes if one.status.is_open):
         return node.status, f"{node.id}: {node.reason}"
     return Status.PRICED, ""
@@ -174,4 +174,4 @@ def _with_traffic(call: Call, priced: _Priced) -> _Priced:
         read, written = registry.traffic(call)
     except (NodeError, UnknownShapeError):
         return priced
-    return replace(priced, read=Bounds.exactly(read), written=Bounds.exactly(written))
+    return replace(priced, read=Bounds.of(read), written=Bounds.of(written))

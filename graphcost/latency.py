@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.bounds import NOTHING
+from graphcost.bounds import NOTHING, Bounds
 from graphcost.call import Stage
 from graphcost.errors import UnknownShapeError, UsageError
 from graphcost.rules import registry
@@ -20,7 +20,6 @@ from graphcost.totals import Latency
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
-    from graphcost.bounds import Bounds
     from graphcost.call import Call, TypedGraph
     from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
@@ -119,7 +118,7 @@ def _stored_sources(typed: TypedGraph) -> dict[str, dict[str, int]]:
 
 def _read(call: Call) -> int:
     try:
-        return registry.traffic(call)[0] if registry.of(call) else 0
+        return Bounds.of(registry.traffic(call)[0]).low if registry.of(call) else 0
     except UnknownShapeError:
         return 0
 

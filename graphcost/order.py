@@ -30,6 +30,11 @@ def ids(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
+def identity(node: Node) -> str:
+    """Return what a node is called: its name, else its first output; another node may be called the same."""
+    return node.name or next(filter(None, node.outputs), node.op_type)
+
+
 def sort(model: Model) -> Model:
     """Return the model with its nodes, and those of its bodies, in an order in which they can run.
 

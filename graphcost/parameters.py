@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from graphcost.bounds import Bounds
 from graphcost.call import Stage
+from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.load.protos import dtype_of
 from graphcost.recast import taken_as
 from graphcost.results import Finding
@@ -20,35 +21,6 @@ if TYPE_CHECKING:
 
     from graphcost.call import Body, Call, TypedGraph
     from graphcost.types import Graph, Model, Node, Type
-
-NO_WEIGHT: dict[str, frozenset[str]] = {
-    "And": frozenset({"A", "B"}),
-    "Clip": frozenset({"min", "max"}),
-    "ConvInteger": frozenset({"x_zero_point", "w_zero_point"}),
-    "DequantizeLinear": frozenset({"x_scale", "x_zero_point"}),
-    "Dropout": frozenset({"ratio", "training_mode"}),
-    "GRU": frozenset({"initial_h", "sequence_lens"}),
-    "If": frozenset({"cond"}),
-    "Loop": frozenset({"M", "cond"}),
-    "LSTM": frozenset({"initial_h", "initial_c", "sequence_lens"}),
-    "MatMulInteger": frozenset({"a_zero_point", "b_zero_point"}),
-    "MelWeightMatrix": frozenset({"num_mel_bins", "dft_length", "sample_rate", "lower_edge_hertz", "upper_edge_hertz"}),
-    "NonMaxSuppression": frozenset({"max_output_boxes_per_class", "iou_threshold", "score_threshold"}),
-    "Not": frozenset({"X"}),
-    "OneHot": frozenset({"depth", "values"}),
-    "Or": frozenset({"A", "B"}),
-    "Pad": frozenset({"pads", "constant_value", "axes"}),
-    "QLinearConv": frozenset({"x_scale", "x_zero_point", "w_scale", "w_zero_point", "y_scale", "y_zero_point"}),
-    "QLinearMatMul": frozenset({"a_scale", "a_zero_point", "b_scale", "b_zero_point", "y_scale", "y_zero_point"}),
-    "QuantizeLinear": frozenset({"y_scale", "y_zero_point"}),
-    "Range": frozenset({"start", "limit", "delta"}),
-    "Resize": frozenset({"roi", "scales", "sizes"}),
-    "RNN": frozenset({"initial_h", "sequence_lens"}),
-    "Upsample": frozenset({"scales"}),
-    "Where": frozenset({"condition"}),
-    "Xor": frozenset({"A", "B"}),
-}
-"""Inputs that hold no weight although their type could be one: attributes in disguise, scales, initial states."""
 
 QUANTIZED = frozenset({DType.INT8, DType.UINT8, DType.INT4, DType.UINT4, DType.INT2, DType.UINT2, DType.FLOAT4E2M1})
 """Types in which weights are stored quantized."""
@@ -81,8 +53,7 @@ class Parameters:
             place = readers.get(candidate.name)
             if place is not None and candidate.origin not in self._counted:
                 self._counted.add(candidate.origin)
-                total += candidate.type.elements
-                self._add(candidate, typed, place)
+                total += self._add(candidate, typed, place)
         for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
             for body in call.bodies:
                 inner = self._count(body.graph, _handed_out(node, body, readers))
@@ -90,15 +61,17 @@ class Parameters:
                 total += inner
         return total
 
-    def _add(self, candidate: _Candidate, typed: TypedGraph, place: int) -> None:
+    def _add(self, candidate: _Candidate, typed: TypedGraph, place: int) -> int:
+        """Add a weight to the node that reads it first, and return how many parameters it holds."""
         if place == len(typed.calls):  # read outside: the node that runs this graph carries it
-            return
+            return candidate.type.elements
         node, call = typed.graph.nodes[place], typed.calls[place]
-        self.by_node[node] = self.by_node.get(node, 0) + candidate.type.elements
-        doubt = _doubt(candidate, node, call)
+        elements, doubt = _held(candidate, node, call)
+        self.by_node[node] = self.by_node.get(node, 0) + elements
         if doubt:
             message = f"{candidate.type} is counted among the parameters, which is doubtful: it is {doubt}"
             self.findings.append(Finding("doubtful-parameter", "info", candidate.name, message))
+        return elements
 
     def readers(self, typed: TypedGraph, weights_outside: frozenset[str]) -> dict[str, int]:
         """Return for each value the first node that takes it as a weight, directly or through preparation.
@@ -189,7 +162,7 @@ def _given_weights(typed: TypedGraph) -> set[str]:
     }
 
 
-_WIDE = {"DequantizeLinear": 0, "QLinearConv": 8}
+_WIDE = {"DequantizeLinear": 0, "QGemm": 6, "QLinearConv": 8, "QLinearConvTranspose": 8}
 """The inputs that hold quantized weights or biases even in 16 or 32 bits."""
 
 
@@ -207,12 +180,26 @@ def _weight_places(call: Call) -> tuple[int, ...]:
     """Return the inputs of a call that weights fill: known before any run, and no attribute in disguise."""
     names = call.schema.inputs
     entry = registry.of(call)
-    excluded = NO_WEIGHT.get(call.op_type, frozenset()) | (entry.not_weights if entry else frozenset())
+    excluded = entry.not_weights if entry else frozenset()
     return tuple(
         index
         for index, (type_, stage) in enumerate(zip(call.inputs, call.stages, strict=True))
         if type_ and stage is Stage.PREPARATION and not (names and names[min(index, len(names) - 1)] in excluded)
     )
+
+
+def _held(candidate: _Candidate, node: Node, call: Call) -> tuple[int, str]:
+    """Return how many parameters a weight holds, packed ones each, and what is doubtful about it."""
+    entry = registry.of(call)
+    formals = zip(node.inputs, call.schema.inputs, strict=False)
+    counts = entry.packed if entry else {}
+    packed = next((counts[formal] for name, formal in formals if name == candidate.name and formal in counts), None)
+    if packed is None:
+        return candidate.type.elements, _doubt(candidate, node, call)
+    try:
+        return packed(call), ""
+    except (NodeError, UnknownShapeError) as fault:
+        return candidate.type.elements, f"packed, and what it holds is not known: {fault}"
 
 
 def _doubt(candidate: _Candidate, node: Node, call: Call) -> str:

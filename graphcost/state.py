@@ -30,12 +30,12 @@ def state(typed: TypedGraph) -> Bounds:
 def _appended(typed: TypedGraph) -> Iterator[str]:
     """Yield the outputs that are an input of the model with something appended."""
     for node in typed.graph.nodes:
-        if node.op_type == "Concat" and not node.domain and _grows(node.inputs[0], node.outputs[0], typed):
-            yield node.outputs[0]
+        if node.op_type == "Concat" and not node.domain:
+            yield from (name for name in node.outputs if _grows(node, name, typed))
 
 
-def _grows(first: str, result: str, typed: TypedGraph) -> bool:
-    return first in typed.graph.inputs and result in typed.graph.outputs
+def _grows(node: Node, result: str, typed: TypedGraph) -> bool:
+    return bool(node.inputs) and node.inputs[0] in typed.graph.inputs and result in typed.graph.outputs
 
 
 def _bytes(typed: TypedGraph, name: str) -> Bounds:

@@ -239,3 +239,15 @@ def test_weights_in_a_functions_attributes_are_stored():
     nodes = ["y = f.dense<k = float[2,2] {1.0, 2.0, 3.0, 4.0}>(x)"]
     report = analyze(model("float[1,2] x => float[1,2] y", *nodes, functions=body, domains=', "f" : 1'))
     assert (report.total.parameters, report.weights.bytes) == (4, 16)
+
+
+def test_packed_weights_count_what_they_hold():
+    """MatMulNBits holds two weights of 4 bits in each byte: 32 columns of 64, in two blocks of 32."""
+    built = model(
+        "float[2,64] x => float[2,32] y <uint8[32,2,16] b, float[32,2] s>",
+        "y = com.microsoft.MatMulNBits <K = 64, N = 32, bits = 4, block_size = 32> (x, b, s)",
+        domains=', "com.microsoft": 1',
+    )
+    report = analyze(built)
+    assert report.total.parameters == 64 * 32
+    assert report.weights.bytes == 64 * 32 // 2 + 32 * 2 * 4

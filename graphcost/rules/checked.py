@@ -1,4 +1,4 @@
-"""The operators whose rule agrees with loops that count what they do; a test holds the list to what the tests compare."""
+"""The operators whose rule agrees with loops that count what they do; a test holds this to what the tests compare."""
 
 from __future__ import annotations
 

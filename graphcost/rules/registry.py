@@ -16,12 +16,14 @@ from graphcost.types import size_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from graphcost.bounds import Bounds
     from graphcost.call import Call
     from graphcost.terms import Term
     from graphcost.types import Type
 
     Rule = Callable[[Call], Iterable[Term]]
-    Traffic = Callable[[Call], tuple[int, int]]
+    Moved = tuple[Bounds | int, Bounds | int]
+    Traffic = Callable[[Call], Moved]
     TypeRule = Callable[[Call], Iterable[Type | None]]
     Elements = Callable[[Call], int]
 
@@ -41,7 +43,7 @@ class Entry:
     terms: Rule | None
     """The formula; None where the operator is declared to compute nothing."""
     traffic: Traffic
-    """The bytes that it reads and writes."""
+    """The bytes that it reads and writes; bounds, where the elements decide."""
     overwrites: bool = False
     """Whether it can write its result over an input of the same size, element by element."""
     not_weights: frozenset[str] = frozenset()
@@ -109,7 +111,7 @@ def view(_call: Call) -> tuple[int, int]:
     return 0, 0
 
 
-def traffic(call: Call) -> tuple[int, int]:
+def traffic(call: Call) -> Moved:
     """Return the bytes that a call reads and writes: none where another kernel does its work.
 
     Raises UnknownShapeError where a size is not known.
@@ -188,6 +190,11 @@ def signature(op_type: str, text: str, *, domain: str, **defaults: Any) -> None:
         defaults=defaults,
         optional_outputs=frozenset(place for place, name in enumerate(outputs.split()) if name.endswith("?")),
     )
+
+
+def signed() -> Iterable[tuple[str, str]]:
+    """Return domain and name of each operator that onnx does not know and that has a signature."""
+    return _signatures.keys()
 
 
 def signature_of(op_type: str, domain: str) -> Schema | None:

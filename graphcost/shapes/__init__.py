@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphcost.call import Stage, TypedGraph
-from graphcost.load import onnx as reader
-from graphcost.load import schema
 from graphcost.load.quote import shown
 from graphcost.results import Assumption, Finding
+from graphcost.shapes import trips
 from graphcost.shapes.bind import Binding, bind, refuse_impossible, unguessed
 from graphcost.shapes.walk import Walk
 from graphcost.types import TensorType
@@ -46,13 +45,13 @@ def infer(
     others find broken, beyond what inference refuses. Raises UsageError for a binding that names nothing or
     contradicts another.
     """
-    inner, outer = _split(model, dims)
-    binding = bind(model, outer, shapes)
-    graph = _walk(model, binding, inner)
+    inner, outer = _split(model, {name: size for name, size in dims.items() if not name.startswith(trips.PREFIX)})
+    binding, loops = bind(model, outer, shapes), trips.given(model, dims)
+    graph = _walk(model, binding, inner, loops)
     assumptions = binding.assumptions
     if any(one.is_guess for one in assumptions):
         broken = _refused(graph) + count_broken(graph)
-        honest = _walk(model, unguessed(model, binding), inner) if broken else graph
+        honest = _walk(model, unguessed(model, binding), inner, loops) if broken else graph
         if broken and _refused(honest) + count_broken(honest) < broken:
             graph, assumptions = honest, tuple(_withdrawn(one) if one.is_guess else one for one in assumptions)
     findings = () if shapes else tuple(_contradictions(model, graph))
@@ -61,15 +60,10 @@ def infer(
 
 def body_of(call: Call) -> TypedGraph | None:
     """Return the function body that the specification gives a call's operator, typed for it; None without one."""
-    function = schema.body(call)
-    if function is None:
-        return None
     walk = Walk({})
-    facts = [
-        None if one is None else walk.facts.known(one, stage, constant)
-        for one, stage, constant in zip(call.inputs, call.stages, call.constants, strict=True)
-    ]
-    return walk.function(reader.function(function), schema.attributes(call), facts)
+    given = zip(call.inputs, call.stages, call.constants, strict=True)
+    facts = [None if one is None else walk.facts.known(one, stage, constant) for one, stage, constant in given]
+    return walk.specified(call, facts)
 
 
 def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
@@ -87,8 +81,10 @@ def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, i
     return inner, outer
 
 
-def _walk(model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]]) -> TypedGraph:
-    walk = Walk(model.functions, inner)
+def _walk(
+    model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]], loops: Mapping[str, int]
+) -> TypedGraph:
+    walk = Walk(model.functions, inner, loops)
     return walk.graph(model, {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()})
 
 

@@ -1,30 +1,36 @@
-"""If, Loop and Scan: their bodies are walked, and what comes out follows from how often they run."""
+"""If, Loop, Scan and SequenceMap: their bodies are walked, and what comes out follows from how often they run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from graphcost.call import Body
-from graphcost.shapes import turns
-from graphcost.shapes.facts import merge
-from graphcost.types import UNKNOWN, DType, TensorType
+from graphcost.shapes import loop, scan
+from graphcost.shapes.facts import merge, scalar
+from graphcost.shapes.lists import at, listed
+from graphcost.types import SequenceType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from graphcost.call import Fact, Stage, TypedGraph
+    from graphcost.call import Fact, Stage
     from graphcost.shapes.walk import Env, Walk
-    from graphcost.types import Node, Shape, Type
+    from graphcost.types import Node
 
     Inputs = tuple[Fact | None, ...]
-    Found = tuple[list[Type], tuple[Body, ...]]
+    Found = tuple[list[Fact], tuple[Body, ...]]
 
 
-BODIES = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
+BODIES = {
+    "If": ("then_branch", "else_branch"),
+    "Loop": ("body",),
+    "Scan": ("body",),
+    "SequenceMap": ("body",),
+}
 """The graphs that each operator of control flow runs."""
 
-MOST_TURNS = 8
-"""How often a body is walked to find types that hold in every turn; what still changes then is unknown."""
+MOST_ENTRIES = 256
+"""Of a longer list SequenceMap's body is walked once, with what holds for all entries."""
 
 
 def problem(node: Node) -> str:
@@ -37,15 +43,19 @@ def problem(node: Node) -> str:
 
 def _faults(node: Node) -> Iterator[str]:
     given, scanned = len(node.inputs), node.attributes.get("num_scan_inputs", 1)
+    if node.op_type == "Scan" and node.opset < scan.WITHOUT_BATCH:
+        given -= 1  # the lengths of the sequences are no input of the body
     if node.op_type == "If" and given != 1:
         yield f"wants 1 input, has {given}"
     if node.op_type == "Scan" and not (isinstance(scanned, int) and 1 <= scanned <= given):
         yield f"wants num_scan_inputs from 1 to its {given} inputs, it is {scanned}"
     if node.op_type == "Loop" and given < 2:
         yield f"wants 2 inputs or more, has {given}"
-    inputs = {"If": 0, "Loop": given, "Scan": given}[node.op_type]
+    if node.op_type == "SequenceMap" and given < 1:
+        yield f"wants 1 input or more, has {given}"
+    inputs = 0 if node.op_type == "If" else given
     returned = len(node.outputs) + (node.op_type == "Loop")
-    carried = {"If": 0, "Loop": given - 1, "Scan": given - scanned if isinstance(scanned, int) else 0}[node.op_type]
+    carried = {"Loop": given - 1, "Scan": given - scanned if isinstance(scanned, int) else 0}.get(node.op_type, 0)
     for name in BODIES[node.op_type]:
         body = node.subgraphs[name]
         if len(body.inputs) != inputs:
@@ -54,150 +64,57 @@ def _faults(node: Node) -> Iterator[str]:
             yield f"wants {max(returned, carried)} outputs in its {name}, it has {len(body.outputs)}"
 
 
-def choice(walk: Walk, node: Node, inputs: Inputs, env: Env, _stage: Stage) -> Found:
+def choice(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Found:
     """Walk the branch of If that a known condition takes; else both, and keep what holds for both."""
-    bodies = [Body(label, 1, walk.inner(node, label, env)) for label in _branches(inputs[0])]
-    results = [[body.graph.type_of(name) for name in body.graph.graph.outputs] for body in bodies]
-    return [merge(one, two) for one, two in zip(results[0], results[-1], strict=False)], tuple(bodies)
+    bodies = tuple(Body(label, 1, walk.inner(node, label, env)) for label in _branches(inputs[0]))
+    results = [[body.graph.facts.get(name) or walk.unknown for name in body.graph.graph.outputs] for body in bodies]
+    if len(results) == 1:  # what comes out is known no earlier than the condition
+        at = inputs[0].stage if inputs[0] else stage
+        return [walk.facts.get(one.type, max(one.stage, at), one.read) for one in results[0]], bodies
+    pairs = zip(*results, strict=False)
+    return [walk.facts.get(merge(a.type, b.type), max(stage, a.stage, b.stage)) for a, b in pairs], bodies
 
 
 def _branches(condition: Fact | None) -> tuple[str, ...]:
-    known = _scalar(condition)
+    known = scalar(condition)
     if known is None:
         return "then_branch", "else_branch"
     return ("then_branch",) if known else ("else_branch",)
 
 
-def loop(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Found:
-    """Walk the body of Loop, and read off how often it runs."""
-    limit, condition, *carried = (*inputs, None, None)[: max(len(inputs), 2)]
-    turn, goes_on = walk.facts.get(_TURN, stage), walk.facts.get(_GOES_ON, stage)
-    start = [one or walk.unknown for one in carried]
-    typed, state = _settled(walk, node, env, start, before=(turn, goes_on), written_before=1)
-    times = _trip_count(walk, limit, condition, typed, start)
-    scanned = [_stacked(typed.type_of(name), times, 0) for name in typed.graph.outputs[1 + len(state) :]]
-    return [*(one.type for one in state), *scanned], (Body("body", times, typed),)
+def sequence_map(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Found:
+    """Walk the body of SequenceMap over the entries of its lists; a tensor beside them is given to each."""
+    given = [one or walk.unknown for one in inputs]
+    lists = [one.type for one in given if isinstance(one.type, SequenceType)]
+    lengths = {one.length for one in lists}
+    length = next(iter(lengths)) if len(lengths) == 1 else None
+    every = walk.inner(node, "body", env, tuple(_entry(walk, one) for one in given))
+    turns = [(every, 1)] if length is None else [(every, length)]
+    if length is not None and any(len(one.entries or ()) > 1 for one in lists):
+        each = [tuple(_entry(walk, one, place) for one in given) for place in range(min(length, MOST_ENTRIES))]
+        walked = {facts: walk.inner(node, "body", env, facts) for facts in dict.fromkeys(each)}
+        turns = [(walked[facts], 1) for facts in each]
+    names = every.graph.outputs[: len(node.outputs)]
+    outputs = [listed((typed.type_of(name), times) for typed, times in turns) for name in names]
+    if length is None or sum(times for _, times in turns) < length:
+        outputs = [SequenceType(every.type_of(name)) for name in names]
+    found = [walk.facts.get(one, max(stage, every.stage_of(name))) for one, name in zip(outputs, names, strict=True)]
+    return found, (Body("body", length, every),)
 
 
-_TURN = TensorType(DType.INT64, ())
-_GOES_ON = TensorType(DType.BOOL, ())
+def _entry(walk: Walk, fact: Fact, place: int | None = None) -> Fact:
+    """Return what is known of an entry of a list, or of all of them; a tensor stands for each."""
+    if not isinstance(fact.type, SequenceType):
+        return fact
+    runs = fact.type.entries
+    return walk.facts.get(fact.type.element if place is None or runs is None else at(runs, place), fact.stage)
 
 
-def _trip_count(
-    walk: Walk, limit: Fact | None, condition: Fact | None, typed: TypedGraph, start: list[Fact]
-) -> int | None:
-    """Return how often a Loop runs its body; None where its condition or its limit is only known in the run."""
-    starts = True if condition is None else _scalar(condition)
-    if starts == 0:
-        return 0
-    times = _scalar(limit)
-    if starts is None or (times is None and limit is not None):
-        return None
-    if _goes_on_forever(typed):
-        return None if times is None else max(times, 0)
-    return turns.count(walk, typed, start, times)
-
-
-def _scalar(fact: Fact | None) -> int | None:
-    elements = fact.constant if fact else None
-    if elements is None or elements.size != 1 or elements.dtype.kind not in "iub":
-        return None
-    return int(elements.reshape(-1)[0])
-
-
-def _copies(node: Node) -> bool:
-    return node.op_type == "Identity" and len(node.inputs) == len(node.outputs) == 1
-
-
-def _goes_on_forever(typed: TypedGraph) -> bool:
-    """Return whether a Loop's body never ends the loop: it hands its condition on, or returns a constant true."""
-    name = typed.graph.outputs[0]
-    sources = {node.outputs[0]: node.inputs[0] for node in typed.graph.nodes if _copies(node)}
-    while name in sources:
-        name = sources[name]
-    if name == typed.graph.inputs[1]:
-        return True
-    fact = typed.facts.get(name)
-    return fact is not None and fact.read is not None and bool(fact.read().all())
-
-
-def scan(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) -> Found:
-    """Walk the body of Scan over slices of its scanned inputs; their length says how often it runs."""
-    scanned = node.attributes.get("num_scan_inputs", 0)
-    start = [one or walk.unknown for one in inputs[: len(inputs) - scanned]]
-    whole = [one.type if one else UNKNOWN for one in inputs[len(start) :]]
-    axes = node.attributes.get("scan_input_axes") or (0,) * scanned
-    stages = [one.stage if one else stage for one in inputs[len(start) :]]
-    slices = [walk.facts.get(_sliced(one, axis), when) for one, axis, when in zip(whole, axes, stages, strict=False)]
-    typed, state = _settled(walk, node, env, start, after=tuple(slices))
-    times = _common_length(whole, axes)
-    names = typed.graph.outputs[len(state) :]
-    out_axes = node.attributes.get("scan_output_axes") or (0,) * len(names)
-    stacked = [_stacked(typed.type_of(name), times, axis) for name, axis in zip(names, out_axes, strict=False)]
-    return [*(one.type for one in state), *stacked], (Body("body", times, typed),)
-
-
-def _common_length(whole: Sequence[Type], axes: Sequence[int]) -> int | None:
-    pairs = zip(whole, axes, strict=False)
-    lengths = {_shape(one)[axis] for one, axis in pairs if _has_axis(one, axis)}
-    length = next(iter(lengths), None)
-    return length if len(lengths) == 1 and isinstance(length, int) else None
-
-
-def _shape(one: Type) -> Shape:
-    return (one.shape or ()) if isinstance(one, TensorType) else ()
-
-
-def _has_axis(one: Type, axis: int) -> bool:
-    return -len(_shape(one)) <= axis < len(_shape(one))
-
-
-def _sliced(one: Type, axis: int) -> Type:
-    """Return the type of one slice along an axis."""
-    if not isinstance(one, TensorType) or one.shape is None or not _has_axis(one, axis):
-        return UNKNOWN
-    at = axis % len(one.shape)
-    return TensorType(one.dtype, one.shape[:at] + one.shape[at + 1 :])
-
-
-def _stacked(one: Type, times: int | None, axis: int) -> Type:
-    """Return the type of what each turn gave, stacked along a new axis."""
-    if not isinstance(one, TensorType) or one.shape is None:
-        return TensorType(one.dtype, None) if isinstance(one, TensorType) else UNKNOWN
-    at = axis % (len(one.shape) + 1)
-    return TensorType(one.dtype, (*one.shape[:at], times, *one.shape[at:]))
-
-
-def _settled(
-    walk: Walk,
-    node: Node,
-    env: Env,
-    start: list[Fact],
-    *,
-    before: tuple[Fact, ...] = (),
-    after: tuple[Fact, ...] = (),
-    written_before: int = 0,
-) -> tuple[TypedGraph, list[Fact]]:
-    """Walk a body with types that hold in every turn: what a turn changes in a carried value is unknown.
-
-    A value that is only handed on stays known as early as it was.
-    """
-    state = [walk.facts.get(one.type, one.stage) for one in start]
-    for _ in range(MOST_TURNS):
-        typed = walk.inner(node, "body", env, (*before, *state, *after))
-        names = typed.graph.outputs[written_before : written_before + len(state)]
-        pairs = zip(state, names, strict=True)
-        new = [
-            walk.facts.get(merge(one.type, typed.type_of(name)), max(one.stage, typed.stage_of(name)))
-            for one, name in pairs
-        ]
-        if new == state:
-            return typed, state
-        state = new
-    state = [walk.unknown] * len(state)
-    return walk.inner(node, "body", env, (*before, *state, *after)), state
-
-
-WALKS: dict[str, Callable[[Walk, Node, Inputs, Env, Stage], Found]] = {"If": choice, "Loop": loop, "Scan": scan}
-SINCE = {"If": 1, "Loop": 1, "Scan": 9}
-"""The first opset with these rules; Scan-8 had a batch axis of its own."""
+WALKS: dict[str, Callable[[Walk, Node, Inputs, Env, Stage], Found]] = {
+    "If": choice,
+    "Loop": loop.walk_loop,
+    "Scan": scan.walk_scan,
+    "SequenceMap": sequence_map,
+}
+SINCE = {"If": 1, "Loop": 1, "Scan": 8, "SequenceMap": 17}
+"""The first opset that has each."""

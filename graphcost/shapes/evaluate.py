@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from graphcost.load import protos, schema
 from graphcost.load.payload import LARGEST_KEPT
 from graphcost.load.storage import LARGEST_COUNT
-from graphcost.types import TensorType
+from graphcost.types import OptionalType, SequenceType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +22,8 @@ RANDOM = frozenset(
 )
 """Operators that give another value in every run, even where their inputs are constant."""
 
-ASKS_SHAPE = frozenset({"Shape", "Size"})
-"""Operators that read a tensor's shape and none of its elements."""
+ASKS_TYPE = frozenset({"OptionalHasElement", "SequenceLength", "Shape", "Size"})
+"""Operators that ask what a value is, and read none of its elements."""
 
 SAFE = frozenset(
     {
@@ -41,19 +42,49 @@ SAFE = frozenset(
 """Operators whose work is bounded by the elements that they read and write. Others could be made to work for hours on
 few elements: a window of 2^40 positions, a regular expression, a product of five vectors."""
 
+READ_AS_NEWEST = {"Softmax": 13}
+"""Operators that meant something else before an opset, which the reference does not know."""
+
 SHRINKS = frozenset({"Compress", "NonZero", "Unique"})
 """Operators that write about as many elements as they read at most, whatever their output's shape turns out to be."""
 
 
-def of_shape(op_type: str, attributes: Mapping[str, int], read: Type) -> Array | None:
-    """Return the value of Shape or Size of a tensor whose shape is known."""
-    if not isinstance(read, TensorType) or not read.is_known:
+def of_type(node: Node, types: Sequence[Type | None]) -> Array | None:
+    """Return what an operator that asks what a value is finds out; None where only the run can tell."""
+    if node.domain or node.op_type not in ASKS_TYPE:
         return None
-    if read.elements > LARGEST_COUNT:
+    asked = types[0] if types else None
+    match node.op_type:
+        case "OptionalHasElement":
+            is_there = _is_there(asked)
+            return None if is_there is None else np.array(is_there)
+        case "SequenceLength":
+            length = asked.length if isinstance(asked, SequenceType) else None
+            return None if length is None or length > LARGEST_COUNT else np.array(length, np.int64)
+        case _:
+            return of_shape(node.op_type, node.attributes, asked) if isinstance(asked, TensorType) else None
+
+
+def _is_there(asked: Type | None) -> bool | None:
+    match asked:
+        case OptionalType(_, is_there):
+            return is_there
+        case TensorType(None, _):  # of which nothing is known, not even that it is a tensor
+            return None
+        case _:
+            return asked is not None
+
+
+def of_shape(op_type: str, attributes: Mapping[str, object], asked: TensorType) -> Array | None:
+    """Return the value of Shape or Size of a tensor; None where a dimension of which it speaks isn't known."""
+    start, end = attributes.get("start", 0), attributes.get("end")
+    if not isinstance(start, int) or not isinstance(end, int | None):
         return None
-    if op_type == "Size":
-        return np.array(read.elements, np.int64)
-    return np.array(read.dims[attributes.get("start", 0) : attributes.get("end")], np.int64)
+    shape = (asked.shape or ())[start:end]
+    known = TensorType(asked.dtype, None if asked.shape is None else shape)
+    if not known.is_known or known.elements > LARGEST_COUNT:
+        return None
+    return np.array(known.elements if op_type == "Size" else known.dims, np.int64)
 
 
 def constant(node: Node) -> tuple[TensorType | None, Array | None]:
@@ -81,7 +112,9 @@ _LISTS: dict[str, tuple[type, type]] = {
 
 def evaluate(node: Node, inputs: Sequence[Array | None], outputs: Sequence[Type | None]) -> list[Array] | None:
     """Return what a node computes from known inputs; None where that is too much, or the reference can't."""
-    if node.domain or node.op_type not in SAFE or not all(_is_small(one, node.op_type) for one in outputs):
+    if node.domain or node.op_type not in SAFE or node.opset < READ_AS_NEWEST.get(node.op_type, 0):
+        return None
+    if not all(_is_small(one, node.op_type) for one in outputs):
         return None
     try:
         with np.errstate(all="ignore"):
@@ -98,8 +131,15 @@ def _computed(node: Node, inputs: Sequence[Array | None]) -> Sequence[object]:
     feeds = {name: value for name, value in zip(node.inputs, inputs, strict=True) if name and value is not None}
     from onnx.reference import ReferenceEvaluator  # noqa: PLC0415  # 40 ms that a model without shape arithmetic saves
 
-    reference = ReferenceEvaluator(node.proto, opsets={"": min(node.opset, schema.newest(""))})
-    return [*reference.run(None, feeds)]
+    return [*ReferenceEvaluator(_function(node)).run(None, feeds, attributes={})]
+
+
+def _function(node: Node) -> onnx.FunctionProto:
+    """Return a node as a function: of a node alone the reference takes the newest version, whatever its opset."""
+    found = onnx.FunctionProto(name="one", domain="one", input=filter(None, node.inputs), node=[node.proto])
+    found.output.extend(filter(None, node.outputs))
+    found.opset_import.add(version=min(node.opset, schema.newest("")))
+    return found
 
 
 def _is_array(one: object) -> bool:

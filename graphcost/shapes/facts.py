@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import onnx
@@ -38,14 +39,16 @@ class Facts:
         return self.get(type_, stage, None if elements is None else lambda: elements)
 
 
-READS_FLOATS = frozenset({"Range", "Resize", "Upsample"})
+READS_FLOATS = frozenset({"OneHot", "Range", "Resize", "Upsample"})
 """The operators whose output shape follows from the elements of a float input."""
 
 
 def decides_types(op_type: str, type_: Type) -> bool:
     """Return whether an operator's types can follow from the elements of an input of this type."""
     dtype = type_.dtype if isinstance(type_, TensorType) else None
-    return dtype is not None and (dtype.is_integer or dtype is DType.BOOL or op_type in READS_FLOATS)
+    if dtype is None:
+        return False
+    return dtype.is_integer or dtype is DType.BOOL or (dtype.is_float and op_type in READS_FLOATS)
 
 
 def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], str]:
@@ -70,7 +73,7 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
         return {}, _sentence(str(fault))
     except Exception as fault:  # noqa: BLE001  # whatever its C++ throws; it is about this node
         return {}, _sentence(str(fault)) if _sees_all(node, facts.values()) else ""
-    return {name: _cleaned(protos.type_of(one)) for name, one in found.items()}, ""
+    return {name: cleaned(protos.type_of(one)) for name, one in found.items()}, ""
 
 
 def _sees_all(node: Node, facts: Iterable[Fact]) -> bool:
@@ -90,7 +93,7 @@ def _has_elements(one: Type) -> bool:
             return True
 
 
-def _cleaned(found: Type) -> Type:
+def cleaned(found: Type) -> Type:
     """Return a type without the names that inference invents, and without sizes that can't be."""
     if not isinstance(found, TensorType) or found.shape is None:
         return found
@@ -113,9 +116,35 @@ def merge(one: Type, two: Type) -> Type:
     """
     if one == two:
         return one
-    if not isinstance(one, TensorType) or not isinstance(two, TensorType):
-        return UNKNOWN
+    match one, two:
+        case TensorType(), TensorType():
+            return _merged_tensors(one, two)
+        case SequenceType(element, entries), SequenceType(other, others):
+            if () in {entries, others}:  # an empty list does not tell what an entry is
+                return SequenceType(other if entries == () else element)
+            return SequenceType(merge(element, other))
+        case OptionalType(element), OptionalType(other):
+            return OptionalType(merge(element, other), one.is_there if one.is_there == two.is_there else None)
+        case _:
+            return UNKNOWN
+
+
+def merge_all(types: Iterable[Type]) -> Type:
+    """Return what holds for all of some types; where there are none, nothing is known."""
+    found = dict.fromkeys(types)
+    return reduce(merge, found) if found else UNKNOWN
+
+
+def _merged_tensors(one: TensorType, two: TensorType) -> TensorType:
     dtype = one.dtype if one.dtype == two.dtype else None
     if one.shape is None or two.shape is None or len(one.shape) != len(two.shape):
         return TensorType(dtype, None)
     return TensorType(dtype, tuple(a if a == b else None for a, b in zip(one.shape, two.shape, strict=True)))
+
+
+def scalar(fact: Fact | None) -> int | None:
+    """Return the one whole number that a value holds; None where it isn't known, or holds anything else."""
+    elements = fact.constant if fact else None
+    if elements is None or elements.size != 1 or elements.dtype.kind not in "iub":
+        return None
+    return int(elements.reshape(-1)[0])

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onnx import defs
+
+from graphcost.load import schema
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
@@ -14,8 +17,36 @@ if TYPE_CHECKING:
 
     from graphcost.types import Node, Type
 
+MANY = 1 << 30
+"""What onnx gives as the most inputs where any number may follow is more than this."""
+
 HIGHEST_RANK = 4_096
 """A tensor of more elements gives no shape: inference would write down as many dimensions."""
+
+
+def miscounted(node: Node) -> str:
+    """Return how a node lacks an input or output that its operator needs, or has one too many; empty where it doesn't.
+
+    onnx's inference looks itself; a type rule of ours may take for granted what is required.
+    """
+    known = schema.definition(node.op_type, node.domain, node.opset)
+    if known is None:
+        return ""
+    if not known.min_input <= len(node.inputs) <= known.max_input:
+        return f"wants {_range(known.min_input, known.max_input)} inputs, has {len(node.inputs)}"
+    if not known.min_output <= len(node.outputs) <= known.max_output:
+        return f"wants {_range(known.min_output, known.max_output)} outputs, has {len(node.outputs)}"
+    single = (one.name for one, name in zip(known.inputs, node.inputs, strict=False) if not name and _is_single(one))
+    return next((f"wants the input {name}, there is none" for name in single), "")
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}" if most < MANY else f"{least} or more"
+
+
+def _is_single(one: defs.OpSchema.FormalParameter) -> bool:
+    return one.option == defs.OpSchema.FormalParameterOption.Single
+
 
 _GIVES_SHAPE = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Tile": 1}
 """The operators whose output has as many dimensions as an input has elements, and which input that is."""

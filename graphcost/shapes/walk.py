@@ -13,9 +13,9 @@ from graphcost.load import onnx as reader
 from graphcost.load import schema
 from graphcost.load.quote import shown
 from graphcost.rules import registry
-from graphcost.shapes import control_flow, evaluate
-from graphcost.shapes.facts import READS_FLOATS, Facts, decides_types, infer
-from graphcost.types import UNKNOWN, TensorType
+from graphcost.shapes import control_flow, defined, evaluate, guard, lists
+from graphcost.shapes.facts import READS_FLOATS, Facts, cleaned, decides_types, infer
+from graphcost.types import UNKNOWN, OptionalType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,10 +48,16 @@ class Walk:
     """The model's local functions."""
     bound: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     """Sizes that the user gave to dimensions of inner values, by value and axis."""
+    trips: Mapping[str, int] = field(default_factory=dict)
+    """How often Loops run, as the user gave it, by the node's name or first output."""
     facts: Facts = field(default_factory=Facts)
     """The shared facts."""
     evaluations_left: int = 50_000
     """How many nodes may still be evaluated to find out how often loops run."""
+    turns_left: int = 50_000
+    """How many nodes may still be visited to follow loops turn by turn."""
+    visited: int = 0
+    """How many nodes were visited, those of a body once per walk."""
     _known: dict[Any, Outcome] = field(default_factory=dict)
     _depth: int = 0
 
@@ -64,6 +70,7 @@ class Walk:
             if value.role == "initializer":
                 env[value.name] = self.facts.get(value.type, Stage.PREPARATION, value.read)
         calls = tuple([self._node(node, env) for node in graph.nodes])
+        self.visited += len(calls)
         self._depth -= 1
         return TypedGraph(graph, calls, env)
 
@@ -115,14 +122,25 @@ class Walk:
             problem = control_flow.problem(node)
             if problem:
                 return self._refused(node, inputs, stage, problem)
-            types, bodies = walk_bodies(self, node, inputs, env, stage)
-            stage = max(stage, _latest(bodies))
-            types += [UNKNOWN] * (len(node.outputs) - len(types))
-            facts = tuple(
-                self.facts.get(one, stage) if n else None for n, one in zip(node.outputs, types, strict=False)
-            )
-            return Outcome(_call(node, inputs, facts, stage, bodies=bodies), facts)
+            found, bodies = walk_bodies(self, node, inputs, env, stage)
+            facts = self._named(node, found)
+            return Outcome(_call(node, inputs, facts, max(stage, _latest(bodies)), bodies=bodies), facts)
+        built = defined.function_of(node, [one.type if one else None for one in inputs])
+        if built is not None:
+            return self._defined(node, inputs, built)
         return self._ordinary(node, inputs, stage)
+
+    def _defined(self, node: Node, inputs: tuple[Fact | None, ...], built: Any) -> Outcome:
+        """Walk the function that stands for a node with its graphs; inference says what is wrong with the node."""
+        _, problem = infer(node, inputs)
+        if problem:
+            return self._refused(node, inputs, Stage.RUN, problem)
+        return self._called(node, inputs, reader.function(built))
+
+    def _named(self, node: Node, found: list[Fact]) -> tuple[Fact | None, ...]:
+        """Return a fact for each output of a node, None where one is left out."""
+        found = found + [self.unknown] * (len(node.outputs) - len(found))
+        return tuple(fact if name else None for name, fact in zip(node.outputs, found, strict=False))
 
     def _refused(self, node: Node, inputs: tuple[Fact | None, ...], stage: Stage, problem: str) -> Outcome:
         facts = tuple(self.facts.get(UNKNOWN, stage) if name else None for name in node.outputs)
@@ -137,6 +155,8 @@ class Walk:
 
     def _ordinary(self, node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> Outcome:
         found, problem = _inferred(node, inputs, stage)
+        if not problem and any(map(_has_no_rank, found)):
+            found = self._by_specified_body(node, inputs, found, stage)
         values: list[Array | None] = (
             [None] * len(found) if problem or stage is Stage.RUN or node.subgraphs else _values(node, inputs, found)
         )
@@ -146,16 +166,32 @@ class Walk:
         )
         return Outcome(_call(node, inputs, facts, stage, problem=problem), facts)
 
+    def _by_specified_body(
+        self, node: Node, inputs: tuple[Fact | None, ...], found: tuple[Type | None, ...], stage: Stage
+    ) -> tuple[Type | None, ...]:
+        """Return the types that the function body of the specification gives, where its operator says nothing."""
+        outputs = tuple(Fact(one, stage) if one else None for one in found)
+        typed = self.specified(_call(node, inputs, outputs, stage), inputs)
+        if typed is None:
+            return found
+        pairs = zip(found, typed.graph.outputs, strict=False)
+        return tuple(typed.type_of(name) if _has_no_rank(one) else one for one, name in pairs)
+
+    def specified(self, call: Call, inputs: Sequence[Fact | None]) -> TypedGraph | None:
+        """Type the function body that the specification gives a call's operator; None without one."""
+        try:
+            body, attributes = schema.body(call), schema.attributes(call)
+        except Exception:  # noqa: BLE001  # whatever onnx raises for an attribute of a wrong type: there is no such body
+            return None
+        return None if body is None else self.function(reader.function(body), attributes, inputs)
+
     def _called(self, node: Node, inputs: tuple[Fact | None, ...], function: Function) -> Outcome:
         """Walk a function's body for this signature of its inputs."""
         problem = _mismatch(node, function)
         if problem:
             return self._refused(node, inputs, Stage.RUN, problem)
         typed = self.function(function, node.proto.attribute, inputs)
-        names = typed.graph.outputs
-        results = [self.facts.get(typed.type_of(name), typed.stage_of(name)) for name in names]
-        results += [self.unknown] * (len(node.outputs) - len(results))
-        facts = tuple(fact if name else None for name, fact in zip(node.outputs, results, strict=False))
+        facts = self._named(node, [typed.facts.get(name) or self.unknown for name in typed.graph.outputs])
         bodies = (Body(function.name, 1, typed),)
         stage = max((fact.stage for fact in facts if fact), default=Stage.PREPARATION)
         return Outcome(_call(node, inputs, facts, max(stage, _latest(bodies)), bodies=bodies), facts)
@@ -170,7 +206,20 @@ class Walk:
         """Type a body of If, Loop or Scan, which sees the outer values that it names."""
         graph = node.subgraphs[name]
         seen = {outer: env[outer] for outer in node.captures if outer in env}
-        return self.graph(graph, seen | dict(zip(graph.inputs, inputs, strict=False)))
+        given = {
+            one: self._taken(graph.values[one].type, fact) for one, fact in zip(graph.inputs, inputs, strict=False)
+        }
+        return self.graph(graph, seen | given)
+
+    def _taken(self, declared: Type, fact: Fact) -> Fact:
+        """Return what a body sees of a value: one that it takes as optional may be given as it is."""
+        if not isinstance(declared, OptionalType) or isinstance(fact.type, OptionalType):
+            return fact
+        return self.facts.get(OptionalType(fact.type, is_there=True), fact.stage)
+
+
+def _has_no_rank(one: Type | None) -> bool:
+    return isinstance(one, TensorType) and one.shape is None
 
 
 def _latest(bodies: tuple[Body, ...]) -> Stage:
@@ -225,11 +274,13 @@ def _inferred(node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> tupl
     rule = registry.types_of(node.op_type, node.domain)
     if rule is None:
         types, problem = infer(node, inputs)
-        return tuple(types.get(name, UNKNOWN) if name else None for name in node.outputs), problem
+        found = (lists.refined(node, inputs, types.get(name, UNKNOWN)) if name else None for name in node.outputs)
+        return tuple(found), problem
     unknown = tuple(Fact(UNKNOWN, stage) if name else None for name in node.outputs)
-    ruled, problem = _ruled(rule, _call(node, inputs, unknown, stage))
+    problem = guard.miscounted(node)
+    ruled, problem = ([], problem) if problem else _ruled(rule, _call(node, inputs, unknown, stage))
     given = zip_longest(node.outputs, ruled[: len(node.outputs)])
-    return tuple((one or UNKNOWN) if name else None for name, one in given), problem
+    return tuple(cleaned(one or UNKNOWN) if name else None for name, one in given), problem
 
 
 def _ruled(rule: TypeRule, call: Call) -> tuple[list[Type | None], str]:
@@ -247,21 +298,16 @@ def _stage(node: Node, inputs: tuple[Fact | None, ...], env: Env) -> Stage:
         return Stage.RUN
     read = [*inputs, *(env.get(name) for name in node.captures)]
     stage = max((one.stage for one in read if one), default=Stage.PREPARATION)
-    asks_shape = node.op_type in evaluate.ASKS_SHAPE and not node.domain
-    if asks_shape and inputs and inputs[0] and _is_known(inputs[0].type):
+    if evaluate.of_type(node, [one.type if one else None for one in inputs]) is not None:
         return min(stage, Stage.SHAPE)
     return stage
-
-
-def _is_known(one: Type) -> bool:
-    return isinstance(one, TensorType) and one.is_known
 
 
 def _values(node: Node, inputs: tuple[Fact | None, ...], found: tuple[Type | None, ...]) -> list[Array | None]:
     """Return the outputs' elements, where they are known before any run."""
     nothing: list[Array | None] = [None] * len(found)
-    if node.op_type in evaluate.ASKS_SHAPE and not node.domain and inputs and inputs[0]:
-        return [evaluate.of_shape(node.op_type, node.attributes, inputs[0].type)]
+    if node.op_type in evaluate.ASKS_TYPE and not node.domain:
+        return [evaluate.of_type(node, [one.type if one else None for one in inputs])]
     if any(one is not None and one.read is None for one in inputs):
         return nothing
     return list(evaluate.evaluate(node, [one.constant if one else None for one in inputs], found) or nothing)

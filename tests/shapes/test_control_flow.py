@@ -1,38 +1,16 @@
-"""Bodies are walked with types that hold in every turn; what comes out has the shape that the reference computes."""
+"""What comes out of If is what its branches give; SequenceMap runs its body for each entry of a list."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from build import model
-from onnx import TensorProto, helper
+from typed import IF, bodies, shape, typed
 
 from graphcost import analyze
+from graphcost.call import Stage
 from graphcost.load import load
 from graphcost.results import Status
 from graphcost.shapes import infer
-from graphcost.shapes.control_flow import MOST_TURNS
-
-IF = "y = If({}) <then_branch = t () => (float a) {{ {} }}, else_branch = e () => (float b) {{ {} }}>"
-LOOP = "{} = Loop({}) <body = b (int64 i, bool c, float v) => (bool d, float w) {{ {} }}>"
-WHILE = (
-    "x2, t2, y = Loop(, yes, x, t) "
-    "<body = b (int64 i, bool c, float v, int64 n) => (bool d, float w, int64 m, float s) {{ {} }}>"
-)
-SCAN = "{} = Scan <body = b ({}) => ({}) {{ {} }}, {}> ({})"
-
-
-def typed(*nodes, signature="float[2,3] x => float[] y"):
-    return infer(load(model(signature, *nodes)), {}, {}).graph
-
-
-def shape(*nodes, signature="float[2,3] x => float[] y"):
-    return typed(*nodes, signature=signature).type_of("y").shape
-
-
-def bodies(*nodes, signature="float[2,3] x => float[] y"):
-    return [(body.label, body.times) for call in typed(*nodes, signature=signature).calls for body in call.bodies]
-
 
 YES = "float[2,3] x, bool q => float[] y <bool yes = {1}, bool[1] no = {0}, bool[2] both = {1, 1}>"
 
@@ -69,165 +47,86 @@ def test_a_condition_that_follows_from_the_shapes_is_known():
     assert bodies(*nodes, IF.format("q", "a = Relu(x)", "b = Neg(x)")) == [("then_branch", 1)]
 
 
-COUNTED = (
-    "float[2,3] x, int64 n, bool q => float[] y <int64 k = {5}, bool yes = {1}, bool no = {0}, int64 minus = {-3}>"
+@pytest.mark.parametrize(("condition", "expected"), [("yes", (5, 1)), ("no", (7, 1)), ("q", (None, None))])
+def test_what_a_branch_knows_is_known_behind_it(condition, expected):
+    branches = (
+        "n = If({}) <then_branch = t () => (int64[2] a) {{ a = Constant <value_ints = [5, 1]> () }}, "
+        "else_branch = e () => (int64[2] b) {{ b = Constant <value_ints = [7, 1]> () }}>"
+    )
+    found = typed(branches.format(condition), "y = Expand(one, n)", signature=YES.replace("<", "<float[1,1] one, "))
+    assert found.type_of("y").shape == expected
+    assert found.stage_of("n") is (Stage.RUN if condition == "q" else Stage.PREPARATION)
+
+
+def test_what_a_branch_gives_is_known_no_earlier_than_the_condition():
+    nodes = ["s = Size(x)", "six = Constant <value_int = 6> ()", "q = Equal(s, six)"]
+    branches = IF.format("q", "a = Constant <value_float = 1.0> ()", "b = Constant <value_float = 2.0> ()")
+    found = typed(*nodes, branches)
+    assert found.facts["y"].constant == 1
+    assert found.stage_of("y") is Stage.SHAPE
+
+
+MAP = "m = SequenceMap({}) <body = b (float v{}) => (float w) {{ {} }}>"
+LISTS = "float[2,3] a, float[4,3] b, float[3,5] c => float[] y <int64 one = {1}>"
+TWO = "l = SequenceConstruct(a, b)"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([TWO, MAP.format("l", "", "w = Transpose(v)")], [(3, 2), (3, 4)]),
+        ([TWO, MAP.format("l, c", ", float u", "w = MatMul(v, u)")], [(2, 5), (4, 5)]),
+        ([TWO, MAP.format("l, l", ", float u", "w = Concat <axis = 0> (v, u)")], [(4, 3), (8, 3)]),
+        (["l = SequenceConstruct(a, a, a)", MAP.format("l", "", "w = Transpose(v)")], [(3, 2)] * 3),
+        (["l = SequenceEmpty()", MAP.format("l", "", "w = Transpose(v)")], []),
+    ],
 )
-TURNS = {
-    "a known limit": ("k, , x", "d = Identity(c) w = Relu(v)", 5),
-    "a known limit, and a condition that holds": ("k, yes, x", "d = Identity(c) w = Relu(v)", 5),
-    "a condition that the body states": ("k, yes, x", "d = Constant <value = bool {1}> () w = Relu(v)", 5),
-    "a condition that never holds": ("k, no, x", "d = Identity(c) w = Relu(v)", 0),
-    "a limit below zero": ("minus, , x", "d = Identity(c) w = Relu(v)", 0),
-    "an unknown limit": ("n, , x", "d = Identity(c) w = Relu(v)", None),
-    "an unknown condition": ("k, q, x", "d = Identity(c) w = Relu(v)", None),
-    "no limit": (", , x", "d = Identity(c) w = Relu(v)", None),
-    "a condition from the run": ("k, , x", "w = Relu(v) e = ReduceMax(w) d = Cast <to = 9> (e)", None),
-    "a condition from an outer value of the run": ("k, , x", "w = Relu(v) d = And(c, q)", None),
-    "a condition at random": ("k, , x", "w = Relu(v) e = RandomNormal <shape = [1]> () d = Cast <to = 9> (e)", None),
-    "a condition from the turn": ("k, , x", "w = Relu(v) two = Constant <value_int = 2> () d = Less(i, two)", 3),
-    "a condition that ends it at once": ("k, , x", "w = Relu(v) two = Constant <value_int = 0> () d = Less(i, two)", 1),
-    "a condition that the limit comes before": (
-        "k, , x", "w = Relu(v) two = Constant <value_int = 100> () d = Less(i, two)", 5,
-    ),
-    "a condition that a body computes": (
-        "k, , x", "w = Relu(v) d" + IF.format("c", "a = Not(c)", "b = Not(c)")[1:], None,
-    ),
-}  # fmt: skip
+def test_a_body_is_run_for_each_entry_of_a_list(nodes, expected):
+    found = typed(*nodes, "y = Relu(a)", signature=LISTS)
+    assert [one.shape for one, times in found.type_of("m").entries for _ in range(times)] == expected
+    assert [body.times for body in found.calls[1].bodies] == [len(expected)]
 
 
-@pytest.mark.parametrize("case", TURNS)
-def test_how_often_a_loop_runs(case):
-    inputs, body, expected = TURNS[case]
-    assert bodies(LOOP.format("y", inputs, body), signature=COUNTED)[-1] == ("body", expected)
+def test_entries_that_differ_have_in_common_what_all_have():
+    (body,) = typed(TWO, MAP.format("l", "", "w = Transpose(v)"), "y = Relu(a)", signature=LISTS).calls[1].bodies
+    assert str(body.graph.calls[0].outputs[0]) == "float32[3, ?]"
 
 
-COUNTER = "float[2,3] x => float[] y <bool yes = {{1}}, int64 t = {{0}}, int64 one = {{1}}, int64 last = {{{}}}>"
+def test_lists_of_different_lengths_are_not_mapped_together():
+    node = MAP.format("l, k", ", float u", "w = Concat <axis = 0> (v, u)")
+    found = typed(TWO, "k = SequenceConstruct(a)", node, "y = Relu(a)", signature=LISTS)
+    assert found.type_of("m").entries is None
+    assert [body.times for body in found.calls[2].bodies] == [None]
 
 
-@pytest.mark.parametrize(("last", "expected"), [(0, 1), (1, 1), (7, 7), (500, 500), (1 << 40, None)])
-def test_a_loop_that_counts_to_a_known_length_runs_as_often(last, expected):
-    body = "m = Add(n, one) d = Less(m, last) w = Relu(v) s = Identity(w)"
-    found = typed(WHILE.format(body), signature=COUNTER.format(last))
-    assert [one.times for one in found.calls[-1].bodies] == [expected]
-    assert found.type_of("y").shape == (expected, 2, 3)
+def test_a_map_over_a_list_costs_its_body_as_often_as_there_are_entries():
+    nodes = ["l = SequenceConstruct(a, a, a)", MAP.format("l, c", ", float u", "w = MatMul(v, u)")]
+    report = analyze(model(LISTS, *nodes, "y = SequenceAt(m, one)"))
+    assert report.total.macs.best == 3 * 2 * 3 * 5
 
 
-def test_many_loops_that_count_share_what_may_be_evaluated():
-    """Each would be walked for 20,000 turns: together they must not take minutes."""
-    body = "m = Add(n, one) d = Less(m, last) w = Relu(v) s = Identity(w)"
-    nodes = [
-        WHILE.format(body).replace("x2, t2, y", f"x{i}, t{i}, y{i}").replace("Less(m, last)", f"Less(m, l{i})")
-        for i in range(100)
-    ]
-    stored = ", ".join(f"int64 l{i} = {{{20_000 + i}}}" for i in range(100))
-    found = infer(
-        load(
-            model(
-                COUNTER.format(1).replace("> ", ">").replace("int64 one", stored + ", int64 one"),
-                *nodes,
-                "y = Relu(y1)",
-            )
+@pytest.mark.parametrize(
+    ("node", "wanted"),
+    [
+        (
+            "m = SequenceMap(l) <body = b (float v, float u) => (float w) { w = Relu(v) }>",
+            "1 inputs in its body, it has 2",
         ),
-        {},
-        {},
-    )
-    times = [body.times for call in found.graph.calls for body in call.bodies]
-    assert times[0] == 20_000
-    assert times[-1] is None
+        ("m, n = SequenceMap(l) <body = b (float v) => (float w) { w = Relu(v) }>", "2 outputs in its body, it has 1"),
+        ("m = SequenceMap(l)", "a graph as body"),
+    ],
+)
+def test_a_map_without_a_fitting_body_is_invalid(node, wanted):
+    report = analyze(model(LISTS, TWO, node, "y = Relu(a)"))
+    assert report.rows[1].cost.status is Status.INVALID
+    assert wanted in report.rows[1].cost.reason
 
 
-CARRIED = {
-    "a shape that stays": ("w = Relu(v)", (2, 3)),
-    "a dimension that grows": ("w = Concat <axis = 0> (v, v)", (None, 3)),
-    "two dimensions that change": ("w = Transpose(v)", (None, None)),
-    "a rank that changes": ("w = Unsqueeze(v, zero)", None),
-    "an element type that changes, which may not be": ("w = Cast <to = 7> (v)", None),
-}
-
-
-@pytest.mark.parametrize("case", CARRIED)
-def test_what_a_turn_changes_is_unknown(case):
-    body, expected = CARRIED[case]
-    signature = "float[2,3] x => float[] y <int64 k = {5}, int64[1] zero = {0}>"
-    assert shape(LOOP.format("y", "k, , x", "d = Identity(c) " + body), signature=signature) == expected
-
-
-def test_shapes_that_settle_late_are_given_up():
-    """Each turn hands the values on by one place: the last becomes unknown after as many turns as there are."""
-    count = MOST_TURNS + 5
-    given = ", ".join(f"float v{i}" for i in range(count))
-    taken = ", ".join(f"float w{i}" for i in range(count))
-    body = "w0 = Concat <axis = 0> (v0, v0) " + " ".join(f"w{i} = Identity(v{i - 1})" for i in range(1, count))
+def test_an_optional_that_a_body_takes_may_be_given_as_it_is():
+    """In the first turn the list is in an optional, from then on it is what the turn before returned."""
     node = (
-        f"{', '.join(f'y{i}' for i in range(count))} = Loop(k, , {', '.join(['x'] * count)}) "
-        f"<body = b (int64 i, bool c, {given}) => (bool d, {taken}) {{ d = Identity(c) {body} }}>"
+        "l2 = Loop(three, , o) <body = b (int64 i, bool c, optional(seq(float[])) v) => (bool d, seq(float[]) w) "
+        "{ d = Identity(c) u = OptionalGetElement(v) w = SequenceInsert(u, b) }>"
     )
-    found = typed(node, signature="float[2,3] x => float[] y0 <int64 k = {5}>")
-    assert {found.type_of(f"y{i}").shape for i in range(count)} == {None}
-
-
-def test_what_each_turn_gives_is_stacked():
-    node = LOOP.format("last, y", "k, , x", "d = Identity(c) w = Relu(v)").replace("float w)", "float w, float s)")
-    node = node.replace("w = Relu(v)", "w = Relu(v) s = ReduceMean <keepdims = 0, axes = [0]> (w)")
-    built = model("float[2,3] x => float[] y <int64 k = {5}>", node, opset=17)
-    assert infer(load(built), {}, {}).graph.type_of("y").shape == (5, 3)
-
-
-SCANS = {
-    "a slice per turn": (
-        SCAN.format("s, y", "float[3] s0, float[3] v", "float[3] s1, float[3] w", "s1 = Add(s0, v) w = Relu(s1)",
-                    "num_scan_inputs = 1", "z, x"), (2, 3), 2,
-    ),
-    "along another axis": (
-        SCAN.format("y", "float[2] v", "float[2] w", "w = Relu(v)",
-                    "num_scan_inputs = 1, scan_input_axes = [1], scan_output_axes = [1]", "x"), (2, 3), 3,
-    ),
-    "along an axis from the end, stacked at the front": (
-        SCAN.format("y", "float[2] v", "float[2] w", "w = Relu(v)",
-                    "num_scan_inputs = 1, scan_input_axes = [-1]", "x"), (3, 2), 3,
-    ),
-    "two scanned inputs": (
-        SCAN.format("y", "float[3] v, float[3] u", "float w", "a = Mul(v, u) w = ReduceSum <keepdims = 0> (a)",
-                    "num_scan_inputs = 2", "x, x"), (2,), 2,
-    ),
-    "two of different lengths": (
-        SCAN.format("y", "float[3] v, float[2] u", "float w", "w = ReduceSum <keepdims = 0> (v)",
-                    "num_scan_inputs = 2, scan_input_axes = [0, 1]", "x, x"), (None,), None,
-    ),
-    "along an axis that is not there": (
-        SCAN.format("y", "float[3] v", "float w", "w = ReduceSum <keepdims = 0> (v)",
-                    "num_scan_inputs = 1, scan_input_axes = [7]", "x"), None, None,
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", SCANS)
-def test_scan(case):
-    node, expected, times = SCANS[case]
-    signature = "float[2,3] x, float[3] z => float[] y"
-    assert shape(node, signature=signature) == expected
-    assert bodies(node, signature=signature) == [("body", times)]
-
-
-def test_scan_before_opset_9_had_another_axis_and_is_not_guessed():
-    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2, 3]) for name in "zx"]
-    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in ("s0", "v", "s1", "w")]
-    body = helper.make_graph(
-        [helper.make_node("Add", ["s0", "v"], ["s1"]), helper.make_node("Relu", ["s1"], ["w"])], "b", info[:2], info[2:]
-    )
-    node = helper.make_node("Scan", ["", "z", "x"], ["s", "y"], num_scan_inputs=1, body=body)
-    graph = helper.make_graph([node], "g", given, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
-    report = analyze(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)]))
-    assert report.rows[0].cost.status in {Status.UNPRICED, Status.INVALID}
-    assert not report.complete
-
-
-def test_a_loop_costs_its_body_as_often_as_it_runs():
-    report = analyze(
-        model(
-            "float[2,3] x => float[2,3] y <int64 k = {5}, float[3,3] m>",
-            LOOP.format("y", "k, , x", "d = Identity(c) w = MatMul(v, m)"),
-        )
-    )
-    assert report.total.macs.best == 5 * 2 * 3 * 3
-    assert np.prod(report.rows[0].cost.call.outputs[0].shape) == 6
+    built = model(LISTS.replace("one", "three").replace("{1}", "{3}"), TWO, "o = Optional(l)", node, "y = Relu(a)")
+    assert infer(load(built), {}, {}).graph.type_of("l2").length == 2 + 3

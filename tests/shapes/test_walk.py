@@ -107,3 +107,32 @@ def test_inner_dimensions_can_be_bound():
     built = model("float[8] x => float[A,M] y", "i = NonZero(x)", "f = Cast<to = 1>(i)", "y = Relu(f)")
     assert str(typed(built).type_of("y")) == "float32[1, ?]"
     assert str(typed(built, **{"i[1]": 5}).type_of("y")) == "float32[1, 5]"
+
+
+@pytest.mark.parametrize("opset", [12, 13, 15, 16, 22])
+@pytest.mark.parametrize("op_type", ["GreaterOrEqual", "LessOrEqual"])
+def test_where_inference_says_nothing_the_function_body_does(op_type, opset):
+    found = typed(model("float[2,1] x, float[3] v => bool[M,N] y", f"y = {op_type}(x, v)", opset=opset))
+    assert str(found.type_of("y")) == "bool[2, 3]"
+    assert not found.calls[0].bodies
+
+
+def test_what_a_function_knows_is_known_behind_it():
+    functions = '<opset_import: ["": 22], domain: "own"> rows (v) => (w) { w = Shape <start = 0, end = 1> (v) }'
+    nodes = ["r = own.rows(x)", "y = Expand(one, r)"]
+    built = model("float[7,4] x => float[M] y <float[1] one>", *nodes, functions=functions, domains=', "own" : 1')
+    assert str(typed(built).type_of("y")) == "float32[7]"
+
+
+@pytest.mark.parametrize(
+    ("node", "wanted"),
+    [
+        ("y = Compress(x)", "wants 2 inputs, has 1"),
+        ("y = Compress(x, x, x)", "wants 2 inputs, has 3"),
+        ("y, z = Compress(x, x)", "wants 1 outputs, has 2"),
+        ("y = OneHot(x, , x)", "wants the input depth, there is none"),
+        ("y = Range(x)", "wants 3 inputs, has 1"),
+    ],
+)
+def test_a_node_with_a_type_rule_has_the_inputs_that_the_rule_counts_on(node, wanted):
+    assert typed(model("float[4] x => float[M] y", node)).calls[0].problem == wanted
