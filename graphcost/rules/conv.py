@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.errors import UnknownShapeError
-from graphcost.rules.registry import rule
+from graphcost.rules.registry import rule, types
+from graphcost.rules.windows import convolved, deconvolved, per_axis, ranked
 from graphcost.terms import Arith, Term, work
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ def conv(call: Call) -> Iterator[Term]:
     """
     w, y = call.input("W"), call.output("Y")
     yield convolution(call, call.input("X"), w, y)
-    yield from _bias(call, y, w.dims[0])
+    yield from bias(call, y, w.dims[0])
+
+
+@types("Conv")
+def conv_type(call: Call) -> Iterator[TensorType]:
+    """Say the type of Y; onnx finds a place for a window that is longer than the padded input."""
+    w = call.partial("W")
+    yield convolved(call, ranked(call, "X", w.rank), w)
 
 
 @rule("ConvTranspose")
@@ -43,14 +50,20 @@ def conv_transpose(call: Call) -> Iterator[Term]:
     x, w, y = call.input("X"), call.input("W"), call.output("Y")
     _check_kernel(call, x, w)
     _check_channels(call, x.dims[1], w.dims[0])
-    if y.rank != x.rank:  # type inference stops halfway where output_shape is smaller than the input
-        raise UnknownShapeError(f"the shape of Y, {y}, is not known")
-    if min(y.dims) < 0:
-        raise call.error(f"wants to crop by its pads {call.attributes.get('pads')}, which leaves {y.dims}")
     yield work(
         "X*W", Arith.MAC, wrt=("X", "W"), inputs=x.elements, channels_per_group=w.dims[1], kernel=prod(w.dims[2:])
     )
-    yield from _bias(call, y, w.dims[1] * call.attr("group", int))
+    yield from bias(call, y, w.dims[1] * call.attr("group", int))
+
+
+@types("ConvTranspose")
+def conv_transpose_type(call: Call) -> Iterator[TensorType]:
+    """Say the type of Y; onnx is wrong about SAME_* with output_padding and about an output_shape below that of X."""
+    w = call.partial("W")
+    pads = per_axis(call, "pads", 2 * (w.rank - 2), default=0, least=0)
+    if "pads" in call.attributes and call.attr("auto_pad", str) != "NOTSET":
+        raise call.error(f"wants either auto_pad or pads, they are {call.attr('auto_pad', str)} and {pads}")
+    yield deconvolved(call, ranked(call, "X", w.rank), w, pads)
 
 
 def convolution(call: Call, x: TensorType, w: TensorType, y: TensorType) -> Term:
@@ -82,7 +95,7 @@ def check_windows(call: Call, x: TensorType, kernel: tuple[int, ...]) -> None:
 def _padded_sizes(call: Call, x: TensorType, extents: list[int]) -> list[int]:
     """Return the spatial sizes of X: (N, C, *spatial) with its padding, for windows of these extents."""
     sizes = x.dims[2:]
-    padding, pads = call.attr("auto_pad", str), call.attr_or("pads", tuple, (0,) * 2 * len(sizes))
+    padding, pads = call.attr_or("auto_pad", str, "NOTSET"), call.attr_or("pads", tuple, (0,) * 2 * len(sizes))
     if padding != "NOTSET" and "pads" in call.attributes and (padding != "VALID" or any(pads)):
         raise call.error(f"wants either auto_pad or pads, they are {padding} and {pads}")
     if padding.startswith("SAME"):
@@ -91,7 +104,8 @@ def _padded_sizes(call: Call, x: TensorType, extents: list[int]) -> list[int]:
     return [size + begin + end for size, begin, end in zip(sizes, begins, ends, strict=True)]
 
 
-def _bias(call: Call, y: TensorType, channels: int) -> Iterator[Term]:
+def bias(call: Call, y: TensorType, channels: int) -> Iterator[Term]:
+    """Yield the work of adding B, one number for each channel of Y, where it is there."""
     if b := call.optional("B"):
         if b.dims != (channels,):
             raise call.error(f"wants B of shape {(channels,)}, it is {b.dims}")

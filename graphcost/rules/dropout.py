@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphcost.rules.registry import each_once, rule
+from graphcost.rules.registry import each_once, rule, signature, types
 from graphcost.terms import Arith, work
+from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,7 @@ def traffic(call: Call) -> tuple[int, int]:
     return 0, call.output("mask").bytes if call.has_output("mask") else 0
 
 
-@rule("Dropout", traffic=traffic, overwrites=True)
+@rule("Dropout", traffic=traffic, overwrites=True, not_weights="ratio training_mode")
 def dropout(call: Call) -> Iterator[Term]:
     """Dropout = data * mask * scale, with mask = (random >= ratio) and scale = 1 / (1 - ratio) known beforehand.
 
@@ -32,7 +34,61 @@ def dropout(call: Call) -> Iterator[Term]:
     """
     if not _trains(call):
         return
-    outputs = call.output("output").elements
+    yield from _dropped(call.output("output").elements)
+
+
+MICROSOFT = "com.microsoft"
+
+signature("BiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)
+signature("BitmaskBiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)
+signature("BitmaskDropout", "data ratio? training_mode? -> output mask?", domain=MICROSOFT)
+
+
+@types("BiasDropout", domain=MICROSOFT)
+def bias_dropout_types(call: Call) -> Iterator[TensorType]:
+    """The output has the type of data, and so has the mask, as booleans."""
+    data = call.partial("data")
+    yield from (data, replace(data, dtype=DType.BOOL))
+
+
+@types("BitmaskDropout", "BitmaskBiasDropout", domain=MICROSOFT)
+def bitmask_types(call: Call) -> Iterator[TensorType]:
+    """The output has the type of data, and the mask holds 32 elements in each of its own."""
+    data = call.partial("data")
+    yield from (data, TensorType(DType.UINT32, (-(-data.elements // 32) if data.is_known else None,)))
+
+
+@rule("BitmaskDropout", domain=MICROSOFT, traffic=traffic, overwrites=True)
+def bitmask_dropout(call: Call) -> Iterator[Term]:
+    """Output = data * mask * scale, as Dropout; packing the mask into bits is a change of representation.
+
+    Without a true `training_mode` the output is the data under another name, and nothing is computed.
+
+    Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.BitmaskDropout
+    """
+    if _trains(call):
+        yield from _dropped(call.output("output").elements)
+
+
+@rule("BiasDropout", "BitmaskBiasDropout", domain=MICROSOFT, overwrites=True)
+def bias_dropout(call: Call) -> Iterator[Term]:
+    """Output = Dropout(data + bias) + residual; without a true `training_mode`, data + bias + residual.
+
+    bias: (D,) for data: (..., D), or of data's shape. Packing a mask into bits is a change of representation.
+
+    Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.BiasDropout
+    """
+    outputs, bias = call.output("output"), call.input("bias")
+    if bias.dims not in {outputs.dims, outputs.dims[-1:]}:
+        raise call.error(f"wants bias of shape {outputs.dims[-1:]} or {outputs.dims}, it is {bias.dims}")
+    yield work("data + bias", Arith.ADD, outputs=outputs.elements)
+    if _trains(call):
+        yield from _dropped(outputs.elements)
+    if call.optional("residual"):
+        yield work("+ residual", Arith.ADD, outputs=outputs.elements)
+
+
+def _dropped(outputs: int) -> Iterator[Term]:
     yield work("random", Arith.RANDOM, outputs=outputs)
     yield work("mask = random >= ratio", Arith.CMP, outputs=outputs)
     yield work("data * mask", Arith.MUL, outputs=outputs)
@@ -40,8 +96,8 @@ def dropout(call: Call) -> Iterator[Term]:
 
 
 def _trains(call: Call) -> bool:
-    if call.opset < 7:
+    if not call.domain and call.opset < 7:
         return call.attr("is_test", int) == 0
-    if call.opset < 12 or call.optional("training_mode") is None:
+    if "training_mode" not in call.schema.inputs or call.optional("training_mode") is None:
         return False
     return bool(call.scalar("training_mode"))

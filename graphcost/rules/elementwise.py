@@ -37,8 +37,11 @@ class Row:
     """The scalar work of the formula: one of each, in the order in which it is done."""
 
     def terms(self, call: Call) -> Iterator[Term]:
-        """Yield one term per kind of work."""
-        outputs = call.output(call.schema.outputs[0]).elements
+        """Yield one term per kind of work, for every element of the call's first output."""
+        return self.over(call.output(call.schema.outputs[0]).elements)
+
+    def over(self, outputs: int) -> Iterator[Term]:
+        """Yield one term per kind of work, for so many elements."""
         for arith, times in Counter(self.kinds).items():
             yield work(self.formula, arith, outputs=outputs, per_output=times)
 
@@ -177,7 +180,7 @@ def extreme(call: Call) -> Iterator[Term]:
     yield work(f"{call.op_type.lower()}(a, b)", CMP, outputs=outputs, comparisons=len(call.variadic("data_0")) - 1)
 
 
-@_elementwise("Clip", since=11)
+@_elementwise("Clip", since=11, not_weights="min max")
 def clip(call: Call) -> Iterator[Term]:
     """Clip = min(max(input, min), max), with only the bounds that are given.
 

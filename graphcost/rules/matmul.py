@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from graphcost.rules.registry import rule
 from graphcost.terms import Arith, Term, work
+from graphcost.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
-    from graphcost.types import TensorType
+    from graphcost.types import Dim, Shape
 
 
 @rule("MatMul")
@@ -36,8 +38,8 @@ def gemm(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    rows, inner = _matrix(call, "A", call.attr("transA", int))
-    inner_of_b, columns = _matrix(call, "B", call.attr("transB", int))
+    rows, inner = _matrix(call, call.input("A"), "A")
+    inner_of_b, columns = _matrix(call, call.input("B"), "B")
     _check_inner(call, inner, inner_of_b)
     yield work("A*B", Arith.MAC, wrt=("A", "B"), rows=rows, columns=columns, inner=inner)
     if call.attr("alpha", float) != 1:
@@ -56,11 +58,44 @@ def product(call: Call, a: TensorType, b: TensorType, y: TensorType) -> Term:
     return work("A*B", Arith.MAC, wrt=("A", "B"), outputs=y.elements, inner=inner)
 
 
-def _matrix(call: Call, name: str, transposed: int) -> tuple[int, ...]:
-    dims = call.input(name).dims
-    if len(dims) != 2:
-        raise call.error(f"wants {name} of rank 2, it is of rank {len(dims)}")
-    return dims[::-1] if transposed else dims
+def product_type(call: Call, a: TensorType, b: TensorType) -> TensorType:
+    """Return the type of Y = A*B as numpy.matmul has it, as far as those of A and B are known."""
+    left, right = a.shape or (), b.shape or ()
+    if not left or not right:
+        raise call.error(f"wants A and B of rank 1 or more, they are {a} and {b}")
+    columns = right[-1:] if len(right) > 1 else ()
+    return TensorType(a.dtype, (*broadcast(call, left[:-2], right[:-2]), *left[-2:-1], *columns))
+
+
+def gemm_type(call: Call) -> TensorType:
+    """Return the type of Gemm's Y: (M, N), as far as those of A and B are known."""
+    a, b = call.partial("A"), call.partial("B")
+    return TensorType(a.dtype, (_matrix(call, a, "A")[0], _matrix(call, b, "B")[1]))
+
+
+def _matrix(call: Call, tensor: TensorType, name: str) -> tuple[Any, ...]:
+    """Return rows and columns as the product reads them."""
+    shape = tensor.shape or ()
+    if len(shape) != 2:
+        raise call.error(f"wants {name} of rank 2, it is of rank {len(shape)}")
+    return shape[::-1] if call.attr(f"trans{name}", int) else shape
+
+
+def broadcast(call: Call, one: Shape, other: Shape) -> list[Dim]:
+    """Return the shape that two are broadcast to, as numpy does it, as far as they are known."""
+    pairs = reversed(list(zip_longest(reversed(one), reversed(other), fillvalue=1)))
+    return [_common(call, mine, yours) for mine, yours in pairs]
+
+
+def _common(call: Call, mine: Dim, yours: Dim) -> Dim:
+    if mine == 1:
+        return yours
+    if yours in {1, mine}:
+        return mine
+    known = [dim for dim in (mine, yours) if isinstance(dim, int)]
+    if len(known) > 1:
+        raise call.error(f"wants batches that can be broadcast, they are {mine} and {yours}")
+    return known[0] if known else None
 
 
 def _check_inner(call: Call, of_a: int, of_b: int) -> None:

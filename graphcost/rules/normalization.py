@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.call import spatial
 from graphcost.rules import axes
-from graphcost.rules.registry import rule
+from graphcost.rules.registry import rule, types
 from graphcost.terms import Arith, work
 from graphcost.types import DType
 
@@ -90,12 +90,15 @@ def group_normalization(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
     """
-    x, groups = call.input("X"), call.attr("num_groups", int)
-    channels = _channels(call, x)
+    return group_normalized(call, call.input("X"), "num_groups", stash_type(call))
+
+
+def group_normalized(call: Call, x: TensorType, attribute: str, stage_one: DType | None = None) -> Iterator[Term]:
+    """Yield the work of normalizing X: (N, C, *spatial) in as many groups of channels as an attribute says."""
+    groups, channels = call.attr(attribute, int), _channels(call, x)
     if groups < 1 or channels % groups:
-        raise call.error(f"wants num_groups to be a divisor of the {channels} channels of X, it is {groups}")
+        raise call.error(f"wants {attribute} to be a divisor of the {channels} channels of X, it is {groups}")
     rows = axes.Rows(x.dims[0] * groups, channels // groups * spatial(x.dims))
-    stage_one = _stash_type(call)
     yield from _moments(rows, stage_one)
     yield from _deviation(rows, stage_one)
     yield work("d / sqrt(var + epsilon)", Arith.DIV, dtype=stage_one, rows=rows.count, elements=rows.size)
@@ -112,11 +115,8 @@ def layer_normalization(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
     """
-    rows, stage_one = axes.from_axis(call, call.input("X"), call.attr("axis", int)), _stash_type(call)
-    yield from _moments(rows, stage_one)
-    yield from _deviation(rows, stage_one)
-    yield work("InvStdDev = 1 / sqrt(var + epsilon)", Arith.DIV, dtype=stage_one, rows=rows.count)
-    yield work("d * InvStdDev", Arith.MUL, dtype=stage_one, rows=rows.count, elements=rows.size)
+    rows = axes.from_axis(call, call.input("X"), call.attr("axis", int))
+    yield from standardized(rows, stash_type(call))
     yield work("* Scale", Arith.MUL, rows=rows.count, elements=rows.size)
     if call.optional("B"):
         yield work("+ B", Arith.ADD, rows=rows.count, elements=rows.size)
@@ -131,13 +131,39 @@ def rms_normalization(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
     """
-    rows, stage_one = axes.from_axis(call, call.input("X"), call.attr("axis", int)), _stash_type(call)
-    yield work("X * X", Arith.MUL, dtype=stage_one, rows=rows.count, elements=rows.size)
-    yield from _mean("X * X", rows, stage_one)
-    yield work("mean(X * X) + epsilon", Arith.ADD, dtype=stage_one, rows=rows.count)
-    yield work("RMS = sqrt(mean(X * X) + epsilon)", Arith.SQRT, dtype=stage_one, rows=rows.count)
+    rows, stage_one = axes.from_axis(call, call.input("X"), call.attr("axis", int)), stash_type(call)
+    yield from root_mean_square(rows, stage_one)
     yield work("X / RMS", Arith.DIV, dtype=stage_one, rows=rows.count, elements=rows.size)
     yield work("* scale", Arith.MUL, rows=rows.count, elements=rows.size)
+
+
+def standardized(rows: axes.Rows, dtype: DType | None = None) -> Iterator[Term]:
+    """Yield the work of d * InvStdDev, with d = x - mean(x) and InvStdDev = 1 / sqrt(mean(d * d) + epsilon)."""
+    yield from _moments(rows, dtype)
+    yield from _deviation(rows, dtype)
+    yield work("InvStdDev = 1 / sqrt(var + epsilon)", Arith.DIV, dtype=dtype, rows=rows.count)
+    yield work("d * InvStdDev", Arith.MUL, dtype=dtype, rows=rows.count, elements=rows.size)
+
+
+def root_mean_square(rows: axes.Rows, dtype: DType | None = None) -> Iterator[Term]:
+    """Yield the work of RMS = sqrt(mean(X * X) + epsilon)."""
+    yield work("X * X", Arith.MUL, dtype=dtype, rows=rows.count, elements=rows.size)
+    yield from _mean("X * X", rows, dtype)
+    yield work("mean(X * X) + epsilon", Arith.ADD, dtype=dtype, rows=rows.count)
+    yield work("RMS = sqrt(mean(X * X) + epsilon)", Arith.SQRT, dtype=dtype, rows=rows.count)
+
+
+def inverse_root_mean_square(rows: axes.Rows, dtype: DType | None = None) -> Iterator[Term]:
+    """Yield the work of X * InvRMS, with InvRMS = 1 / sqrt(mean(X * X) + epsilon)."""
+    yield from root_mean_square(rows, dtype)
+    yield work("InvRMS = 1 / RMS", Arith.DIV, dtype=dtype, rows=rows.count)
+    yield work("X * InvRMS", Arith.MUL, dtype=dtype, rows=rows.count, elements=rows.size)
+
+
+@types("GroupNormalization", "MeanVarianceNormalization")
+def same_type(call: Call) -> Iterator[TensorType]:
+    """Y has the type of X: the specification says it in words, and gives no inference to functions."""
+    yield call.partial("X")
 
 
 @rule("MeanVarianceNormalization", since=9)
@@ -218,7 +244,7 @@ def _channels(call: Call, x: TensorType) -> int:
     return x.dims[1]
 
 
-def _stash_type(call: Call) -> DType | None:
+def stash_type(call: Call) -> DType | None:
     """Return the type of the first stage; None, the input's own, for the versions that have no `stash_type`."""
     code = call.attr_or("stash_type", int, 0)
     if code and code not in _STASH:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from graphcost.call import spatial
 from graphcost.rules.conv import check_windows
-from graphcost.rules.registry import rule
+from graphcost.rules.registry import rule, types
+from graphcost.rules.windows import pooled, ranked
 from graphcost.terms import Arith, Term, work
+from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
-    from graphcost.types import TensorType
 
 
 @rule("MaxPool")
@@ -88,6 +89,14 @@ def global_lp_pool(call: Call) -> Iterator[Term]:
     Source: https://onnx.ai/onnx/operators/onnx__GlobalLpPool.html
     """
     return _norm(call.output("Y"), _p(call), _all_positions(call))
+
+
+@types("MaxPool", "AveragePool", "LpPool")
+def pool_types(call: Call) -> Iterator[TensorType]:
+    """Say the types of Y and Indices; onnx, in ceil_mode, finds a place for a window that begins in the padding."""
+    y = pooled(call, ranked(call, "X", len(call.attr("kernel_shape", tuple)) + 2))
+    yield y
+    yield TensorType(DType.INT64, y.shape)
 
 
 def _largest(y: TensorType, window: int) -> Iterator[Term]:

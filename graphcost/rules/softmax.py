@@ -23,9 +23,7 @@ def softmax(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Softmax.html
     """
-    rows = _rows(call)
-    yield from _exponentials(rows)
-    yield work("e / sum(e)", Arith.DIV, rows=rows.count, elements=rows.size)
+    return shares(_rows(call))
 
 
 @rule("LogSoftmax")
@@ -52,6 +50,12 @@ def hardmax(call: Call) -> Iterator[Term]:
     """
     rows = _rows(call)
     yield work("max(x)", Arith.CMP, rows=rows.count, comparisons=rows.steps)
+
+
+def shares(rows: axes.Rows) -> Iterator[Term]:
+    """Yield the work of e / sum(e), row by row."""
+    yield from _exponentials(rows)
+    yield work("e / sum(e)", Arith.DIV, rows=rows.count, elements=rows.size)
 
 
 def _exponentials(rows: axes.Rows) -> Iterator[Term]:

@@ -153,14 +153,31 @@ def conv_transpose(tally, x, w, b=None, *, windows, more, group=1):
 
 def max_pool(tally, x, windows):
     """Return the largest element of each window."""
+    return _pooled(_padded(x, windows, tally.number(-inf)), windows, _largest)
 
-    def largest(elements):
-        found = elements[0]
-        for element in elements[1:]:
-            found = found.maximum(element)
-        return found
 
-    return _pooled(_padded(x, windows, tally.number(-inf)), windows, largest)
+def masked_max_pool(tally, x, mask, windows):
+    """Return the largest element of each window; on each line of it those before the first zero of the mask count.
+
+    Padding lies under a mask of ones.
+    """
+    x, mask = _padded(x, windows, tally.number(-inf)), _padded(mask, windows, tally.number(1))
+    y = np.empty((*x.shape[:2], *_outputs(windows)), object)
+    for n, c in np.ndindex(y.shape[:2]):
+        for place, window in _places(windows):
+            lines = {}
+            for q, position in window:
+                lines.setdefault(q[:-1], []).append((n, c, *position))
+            kept = [one for line in lines.values() for one in _before_zero(mask, line)]
+            y[(n, c, *place)] = _largest([x[one] for one in kept]) if kept else tally.number(-inf)
+    return y
+
+
+def _before_zero(mask, line):
+    for position in line:
+        if mask[position].equals(0.0):
+            return
+        yield position
 
 
 def average_pool(tally, x, windows, *, include_pad):
@@ -190,6 +207,13 @@ def lp_pool(tally, x, windows, p):
 def whole(x):
     """Return the windows of a global pool: one over everything."""
     return [Axis(size, size) for size in x.shape[2:]]
+
+
+def _largest(elements):
+    found = elements[0]
+    for element in elements[1:]:
+        found = found.maximum(element)
+    return found
 
 
 def _sum(elements):

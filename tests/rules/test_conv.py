@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import backend
 from oracles import windows as oracle
+from oracles.checked import checks
 from oracles.counting import Tally, values
 from oracles.reference import computed
 from oracles.windows import Axis, attributes, padded_axes
 
-from graphcost.errors import NodeError, UnknownShapeError
+from graphcost.errors import NodeError
 from graphcost.terms import Arith
 
 SIZES = st.sampled_from((1, 2, 1, 2, 0))
@@ -35,6 +36,7 @@ def conv_cases(draw):
     return tally, x, w, b, windows, group, said | ({"kernel_shape": kernel} if draw(st.booleans()) else {})
 
 
+@checks("Conv")
 @given(conv_cases())
 @settings(max_examples=400, deadline=None)
 def test_conv_counts_what_the_loop_does(case):
@@ -91,6 +93,7 @@ def transposed(tally, x, w, b, said):
     return oracle.conv_transpose(tally, x, w, b, windows=windows, more=more, group=said.get("group", 1))
 
 
+@checks("ConvTranspose")
 @given(transposed_cases())
 @settings(max_examples=300, deadline=None)
 def test_conv_transpose_counts_what_the_loop_does(case):
@@ -138,7 +141,6 @@ def test_a_window_that_does_not_fit_is_an_error_and_never_a_count():
         (make_call("Conv", ts(1, 4, 5), ts(3, 2, 3), group=2), "a multiple of group, 2, W has 3"),
         (make_call("Conv", ts(1, 0, 5), ts(3, 2, 3), group=0), "a multiple of group, 0, W has 3"),
         (make_call("Conv", ts(1, 2, 5), ts(3, 2, 3), kernel_shape=[2]), r"kernel_shape \(2,\), it has \(3,\)"),
-        (make_call("Conv", ts(1, 2, 5), ts(3, 2), kernel_shape=[2]), "of rank 3, as X has, it is of rank 2"),
         (make_call("Conv", ts(1, 2, 5), ts(3, 2, 3), ts(4)), r"wants B of shape \(3,\), it is \(4,\)"),
         (make_call("Conv", ts(1, 2, 5), ts(3, 2, 7)), "wants windows of 7 positions, X has 5 with its padding"),
         (make_call("Conv", ts(1, 2, 5), ts(3, 2, 3), dilations=[3], pads=[0, 1]), "windows of 7 positions, X has 6"),
@@ -147,7 +149,6 @@ def test_a_window_that_does_not_fit_is_an_error_and_never_a_count():
         (make_call("ConvTranspose", ts(1, 4, 5), ts(3, 2, 3)), "wants X with the 3 channels of W, it has 4"),
         (make_call("ConvTranspose", ts(1, 2, 5), ts(2, 3, 3), kernel_shape=[2]), r"kernel_shape \(2,\), it has \(3,\)"),
         (make_call("ConvTranspose", ts(1, 2, 5), ts(2, 3, 3), ts(4), group=2), r"of shape \(6,\), it is \(4,\)"),
-        (make_call("ConvTranspose", ts(1, 2, 2), ts(2, 3, 3), pads=[3, 3]), r"leaves \(1, 3, -2\)"),
     ],
 )
 def test_what_breaks_the_specification_is_named(call, message):
@@ -155,10 +156,9 @@ def test_what_breaks_the_specification_is_named(call, message):
         terms(call)
 
 
-def test_an_output_shape_that_type_inference_gives_up_on_is_unknown():
+def test_an_output_shape_may_be_smaller_than_the_input():
     call = make_call("ConvTranspose", ts(1, 1, 2, 2), ts(1, 1, 1, 1), ts(1), output_shape=[1, 2])
-    with pytest.raises(UnknownShapeError, match="the shape of Y"):
-        terms(call)
+    assert counts(call) == {Arith.MAC: 4, Arith.ADD: 2}
 
 
 def test_valid_with_pads_of_zero_says_nothing_wrong():

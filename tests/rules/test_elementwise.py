@@ -11,6 +11,7 @@ from calls import counts, make_call, terms, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
+from oracles.checked import checks
 from oracles.counting import Tally
 from oracles.elementwise import ORACLES, run
 from oracles.reference import computed, opsets
@@ -79,6 +80,7 @@ def test_every_opset_has_a_rule(op_type):
     assert all(registry.find(op_type, "", opset) for opset in opsets(op_type))
 
 
+@checks(*ORACLES)
 @pytest.mark.parametrize("op_type", ORACLES)
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())

@@ -10,6 +10,7 @@ from calls import counts, make_call, terms, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import products
+from oracles.checked import checks
 from oracles.counting import Tally, values
 from oracles.reference import computed
 
@@ -32,6 +33,7 @@ def matmul_shapes(draw):
     return a, b
 
 
+@checks("MatMul")
 @given(matmul_shapes())
 @settings(max_examples=300, deadline=None)
 def test_matmul_counts_what_the_loop_does(shapes):
@@ -42,6 +44,7 @@ def test_matmul_counts_what_the_loop_does(shapes):
     np.testing.assert_allclose(values(y), np.matmul(values(a), values(b)))
 
 
+@checks("Gemm")
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_gemm_counts_what_the_loop_does(data):

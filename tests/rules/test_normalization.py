@@ -10,13 +10,14 @@ from calls import counts, make_call, terms, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows
+from oracles.checked import checks
 from oracles.counting import Tally
 from oracles.reference import computed, computed_by_body, opsets
 
 from graphcost.call import Schema
 from graphcost.errors import NodeError
 from graphcost.rules import registry
-from graphcost.types import DType
+from graphcost.types import DType, TensorType
 
 ALL = [
     *("BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"),
@@ -49,6 +50,7 @@ def check(call, tally, looped, expected, rtol=1e-3):
 
 
 @many
+@checks("BatchNormalization")
 @given(images, seeds, st.sampled_from(opsets("BatchNormalization")))
 def test_batch_normalization(shape, rng, opset):
     inputs = [tensor(rng, shape), *(tensor(rng, shape[1:2]) for _ in range(4))]
@@ -92,6 +94,7 @@ def test_batch_normalization_per_activation(shape, rng):
 
 
 @many
+@checks("InstanceNormalization")
 @given(images.filter(lambda shape: len(shape) > 2), seeds, st.sampled_from(opsets("InstanceNormalization")))
 def test_instance_normalization(shape, rng, opset):
     inputs = [tensor(rng, shape), tensor(rng, shape[1:2]), tensor(rng, shape[1:2])]
@@ -110,6 +113,7 @@ def group_call(inputs, opset, **attributes):
 
 
 @many
+@checks("GroupNormalization")
 @given(images, seeds, st.integers(1, 3), st.sampled_from(range(18, 29)))
 def test_group_normalization(shape, rng, groups, opset):
     shape = (shape[0], shape[1] * groups, *shape[2:])
@@ -132,6 +136,7 @@ def from_an_axis(draw):
 
 
 @many
+@checks("LayerNormalization")
 @given(from_an_axis(), seeds, st.booleans(), st.sampled_from((1, 3)), st.sampled_from(opsets("LayerNormalization")))
 def test_layer_normalization(drawn, rng, has_bias, outputs, opset):
     shape, axis, own = drawn
@@ -146,6 +151,7 @@ def test_layer_normalization(drawn, rng, has_bias, outputs, opset):
 
 
 @many
+@checks("RMSNormalization")
 @given(from_an_axis(), seeds, st.sampled_from(opsets("RMSNormalization")))
 def test_rms_normalization(drawn, rng, opset):
     shape, axis, own = drawn
@@ -156,6 +162,7 @@ def test_rms_normalization(drawn, rng, opset):
     check(make_call("RMSNormalization", *types(inputs), opset=opset, **attributes), tally, looped, expected)
 
 
+@checks("MeanVarianceNormalization")
 @many
 @given(
     st.lists(st.integers(2, 4), min_size=4, max_size=4).map(tuple),
@@ -174,6 +181,7 @@ def test_mean_variance_normalization(shape, rng, axes, opset):
 
 
 @many
+@checks("LpNormalization")
 @given(images, seeds, st.integers(0, 3), st.sampled_from((1, 2)), st.sampled_from(opsets("LpNormalization")))
 def test_lp_normalization(shape, rng, axis, p, opset):
     x, tally, attributes = tensor(rng, shape), Tally(), {"axis": axis % len(shape), "p": p}
@@ -182,6 +190,7 @@ def test_lp_normalization(shape, rng, axis, p, opset):
     check(make_call("LpNormalization", ts(*shape), opset=opset, **attributes), tally, looped, expected)
 
 
+@checks("LRN")
 @many
 @given(
     st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 2), st.integers(1, 2)),
@@ -207,6 +216,12 @@ def test_stash_type_is_the_type_of_the_first_stage():
     found = {term.what: term.dtype for term in terms(make_call("LayerNormalization", *half))}
     assert found["d * InvStdDev"] is DType.FLOAT32
     assert found["* Scale"] is None  # the input's own
+
+
+@pytest.mark.parametrize("op_type", ["GroupNormalization", "MeanVarianceNormalization"])
+def test_a_function_has_a_type_as_far_as_its_input_is_known(op_type):
+    x = TensorType(DType.FLOAT16, (None, 4, None))
+    assert make_call(op_type, x, ts(4), ts(4)).outputs == (x,)
 
 
 GROUPED = make_call("GroupNormalization", ts(1, 4, 2), ts(4), ts(4), num_groups=2)

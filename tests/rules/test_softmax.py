@@ -10,6 +10,7 @@ from calls import counts, make_call, terms, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows
+from oracles.checked import checks
 from oracles.counting import Tally
 from oracles.reference import computed, opsets
 
@@ -36,6 +37,7 @@ def axes_of(opset, shape, axis):
     return range(first, len(shape))
 
 
+@checks(*LOOPS)
 @pytest.mark.parametrize("op_type", LOOPS)
 @settings(max_examples=200, deadline=None)
 @given(drawn=applications(), seed=st.integers(0, 999))
