@@ -47,7 +47,7 @@ class States(TypedDict):
     """Elements of one state."""
 
 
-@rule("RNN")
+@rule("RNN", not_weights="initial_h sequence_lens")
 def rnn(call: Call) -> Iterator[Term]:
     """Ht = f(Xt*Wi + Ht-1*Ri + Wbi + Rbi), with f = Tanh unless activations says otherwise.
 
@@ -60,7 +60,7 @@ def rnn(call: Call) -> Iterator[Term]:
     yield from _activations(call, states, {"f": 1}, ("Tanh",))
 
 
-@rule("GRU")
+@rule("GRU", not_weights="initial_h sequence_lens")
 def gru(call: Call) -> Iterator[Term]:
     """Ht = (1 - zt) (.) ht + zt (.) Ht-1, with an update gate z, a reset gate r and a hidden gate h.
 
@@ -84,7 +84,7 @@ def gru(call: Call) -> Iterator[Term]:
     yield work("(1 - zt) (.) ht + zt (.) Ht-1", Arith.ADD, **states, additions=2)
 
 
-@rule("LSTM")
+@rule("LSTM", not_weights="initial_h initial_c sequence_lens")
 def lstm(call: Call) -> Iterator[Term]:
     """Ht = ot (.) h(Ct), Ct = ft (.) Ct-1 + it (.) ct, with an input, an output, a forget and a cell gate.
 

@@ -10,6 +10,7 @@ from calls import counts, make_call, terms, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import cells
+from oracles.checked import checks
 from oracles.counting import Tally, values
 from oracles.reference import computed
 
@@ -78,6 +79,7 @@ def further_attributes(draw, op_type, direction):
     return said
 
 
+@checks(*INPUTS)
 @given(cases(), st.data())
 @settings(max_examples=600, deadline=None)
 def test_a_recurrent_layer_counts_what_the_loop_does(case, data):
