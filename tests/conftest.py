@@ -15,6 +15,10 @@ import graphcost.rules  # noqa: F401  # importing registers
 from graphcost.rules import registry
 
 
+collect_ignore_glob = ["accuracy/*.py"]
+"""Scripts that want torch, which the tests do without."""
+
+
 @pytest.fixture
 def forgetful(monkeypatch):
     """Forget after a test which rules it registered."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.rules.registry import each_once, free, moves_output, rule, view
 from graphcost.terms import Arith, work
+from graphcost.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,25 @@ def splits(call: Call) -> tuple[int, int]:
     """Return the traffic of SplitToSequence: the entries of its list have no types, but all bytes of the input."""
     read, _ = each_once(replace(call, outputs=()))
     return read, call.input("input").bytes
+
+
+def keeps_tokens(call: Call) -> tuple[int, int]:
+    """Return the traffic of RemovePadding: of the tokens it reads those that it keeps."""
+    _, written = each_once(replace(call, inputs=()))
+    return call.output("output").bytes + call.input("sequence_token_count").bytes, written
+
+
+def copies(call: Call) -> tuple[int, int]:
+    """Return the traffic of an operator that writes what it reads, into a list or map whose size no type tells."""
+    read, _ = each_once(replace(call, outputs=()))
+    return read, read
+
+
+def reads_middle(call: Call) -> tuple[int, int]:
+    """Return the traffic of CenterCropPad: along each axis it reads no more than it keeps."""
+    whole, kept = call.input("input_data"), call.output("output_data")
+    rest, written = each_once(replace(call, inputs=(None, *call.inputs[1:])))
+    return TensorType(whole.dtype, tuple(map(min, whole.dims, kept.dims))).bytes + rest, written
 
 
 free("Reshape", "The same elements under another shape.", view)
@@ -60,9 +80,21 @@ free("Slice", "Copies a part of its input; the rest is not read.", moves_output)
 free("Gather", "Copies the slices that the indices name; the rest is not read.", moves_output)
 free("GatherElements", "Copies the elements that the indices name; the rest is not read.", moves_output)
 free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output)
+free("Compress", "Copies the slices that the condition names; the rest is not read.", moves_output)
+free(
+    "OneHot",
+    "Writes one of two constants to each place; the indices, not a comparison, say which.",
+    not_weights="depth values",
+)
 free("Expand", "Repeats its input, which is read once.")
 free("Tile", "Repeats its input, which is read once.")
-free("Pad", "Copies its input into a larger tensor; the border is a constant, or elements of the input.")
+free(
+    "Pad",
+    "Copies its input into a larger tensor; the border is a constant, or elements of the input.",
+    not_weights="pads constant_value axes",
+)
+free("CenterCropPad", "Copies the middle of its input, or puts it in the middle of zeros.", reads_middle)
+free("MaxUnpool", "Puts its elements where the indices say, among zeros.", not_weights="output_shape")
 free("DepthToSpace", "Moves elements to other places.")
 free("SpaceToDepth", "Moves elements to other places.")
 free("ReverseSequence", "Moves elements to other places; the lengths say where to.")
@@ -81,6 +113,36 @@ free("SequenceAt", "An entry of a list, held by reference.", view)
 free("SequenceLength", "The length is known without reading an element.", writes_only)
 free("SplitToSequence", "Copies parts of its input to the entries of a list.", splits)
 free("ConcatFromSequence", "Copies the entries of a list side by side.", moves_output)
+
+free("StringConcat", "Copies two strings side by side.")
+free("ArrayFeatureExtractor", "Copies the features that the indices name.", moves_output, domain="ai.onnx.ml")
+free("FeatureVectorizer", "Copies its inputs side by side, as floats.", domain="ai.onnx.ml")
+free("ZipMap", "Copies each row into a map; its keys are stored in the model.", copies, domain="ai.onnx.ml")
+
+free("RelativePositionBias", "Copies the bias of each distance; the place says which.", domain="com.microsoft")
+free("RemovePadding", "Copies the tokens that the counts name.", keeps_tokens, domain="com.microsoft")
+free("RestorePadding", "Copies tokens to their places; what fills the others is zeros.", domain="com.microsoft")
+free("ExpandDims", "The same elements under another shape.", view, domain="com.microsoft")
+free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output, domain="com.microsoft")
+free(
+    "Pad",
+    "Copies its input into a larger tensor; the border is one value.",
+    domain="com.microsoft",
+    not_weights="value",
+)
+free("SampleOp", "Copies its input.", domain="com.microsoft")
+free(
+    "TorchEmbedding",
+    "Copies the rows that the indices name; the rest is not read.",
+    moves_output,
+    domain="com.microsoft",
+)
+free("Trilu", "Copies one triangle, fills the other with zeros; their place says which.", domain="com.microsoft")
+free("UnfoldTensor", "Copies slices that may overlap side by side.", domain="com.microsoft")
+free("DepthToSpace", "Moves elements to other places.", domain="com.ms.internal.nhwc")
+free("SpaceToDepth", "Moves elements to other places.", domain="com.ms.internal.nhwc")
+free("ReorderInput", "Moves elements to other places; what fills a block is zeros.", domain="com.microsoft.nchwc")
+free("ReorderOutput", "Moves elements to other places; what fills a block is left.", domain="com.microsoft.nchwc")
 
 _REDUCTIONS = {"add": Arith.ADD, "mul": Arith.MUL, "max": Arith.CMP, "min": Arith.CMP}
 

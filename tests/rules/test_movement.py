@@ -10,6 +10,7 @@ from calls import counts, make_call, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows
+from oracles.checked import checks
 from oracles.counting import Tally
 from oracles.elementwise import ORACLES
 from oracles.reference import computed, opsets
@@ -25,7 +26,7 @@ REVIEWED = {
     "constant or shape": "Constant ConstantOfShape EyeLike Shape Size OptionalHasElement SequenceEmpty SequenceLength",
     "copy": "Cast CastLike Transpose Concat Split Slice Gather GatherElements GatherND Expand Tile Pad DepthToSpace "
     "SpaceToDepth ReverseSequence Trilu Scatter ScatterElements ScatterND TensorScatter SplitToSequence "
-    "ConcatFromSequence",
+    "ConcatFromSequence Compress OneHot MaxUnpool StringConcat CenterCropPad",
 }
 """Each was read in the specification: nothing in it compares, adds, interpolates, sorts or searches elements."""
 
@@ -83,6 +84,8 @@ MOVED = [
     (make_call("Pad", FLOATS, ints(0, 0, 1, 0)), (24 + 32, 36)),  # input + four pads, a row more
     (make_call("Cast", FLOATS, to=10), (24, 12)),  # fp16 has half the bytes
     (make_call("CastLike", FLOATS, ts(1000, dtype=DType.FLOAT16)), (24, 12)),  # the second input's type only
+    (make_call("Compress", FLOATS, np.array([True, False]), axis=0), (12 + 2, 12)),  # one row, and two bools
+    (make_call("OneHot", ts(2, dtype=DType.INT64), np.array(4), ts(2)), (16 + 8 + 8, 32)),  # 2 x 4 floats
     (make_call("Trilu", ts(3, 3)), (36, 36)),
     (make_call("DepthToSpace", ts(1, 4, 1, 1), blocksize=2), (16, 16)),
     (make_call("SpaceToDepth", ts(1, 1, 2, 2), blocksize=2), (16, 16)),
@@ -147,6 +150,8 @@ APPLIED = [
     ("Gather", [DATA, ints(2, -1)], {}),
     ("GatherElements", [DATA, np.array([[2, -1, 0, 1]])], {}),
     ("GatherND", [DATA, np.array([[1, 1]])], {}),
+    ("Compress", [DATA, np.array([True, False, True])], {"axis": 0}),
+    ("OneHot", [ints(2, -1), np.array(4), np.array([3.0, 5.0], np.float32)], {}),
     ("Expand", [DATA, ints(2, 3, 4)], {}),
     ("Tile", [DATA, ints(2, 2)], {}),
     ("Pad", [DATA, ints(1, 1, 1, 1)], {}),
@@ -181,7 +186,8 @@ seeds = st.integers(0, 999).map(np.random.default_rng)
 indices = st.lists(st.integers(0, 2), min_size=0, max_size=5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
+@checks("ScatterND")
 @given(indices, st.sampled_from(sorted(REDUCTIONS)), st.integers(18, 28), seeds)
 def test_scattered_slices(places, reduction, opset, rng):
     data, updates = rng.uniform(1, 2, (3, 2)).astype(np.float32), rng.uniform(1, 2, (len(places), 2)).astype(np.float32)
@@ -197,7 +203,8 @@ def test_scattered_slices(places, reduction, opset, rng):
     np.testing.assert_allclose(output.astype(float), expected, rtol=1e-4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
+@checks("ScatterElements")
 @given(indices, st.sampled_from(sorted(REDUCTIONS)), st.integers(18, 28), seeds)
 def test_scattered_elements(places, reduction, opset, rng):
     data, updates = rng.uniform(1, 2, 3).astype(np.float32), rng.uniform(1, 2, len(places)).astype(np.float32)

@@ -8,6 +8,7 @@ from calls import counts, make_call, ts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows
+from oracles.checked import checks
 from oracles.counting import Tally
 from oracles.reference import computed, opsets
 
@@ -48,6 +49,7 @@ def typed(inputs):
     return [ts(*inputs[0].shape), *inputs[1:]]
 
 
+@checks(*rows.REDUCTIONS)
 @pytest.mark.parametrize("op_type", rows.REDUCTIONS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
@@ -76,6 +78,7 @@ def test_empty_axes_mean_the_same_as_none(op_type):
         assert counts(call) == counts(make_call(op_type, ts(2, 3), noop_with_empty_axes=noop))
 
 
+@checks("ArgMax", "ArgMin")
 @pytest.mark.parametrize(("op_type", "better"), [("ArgMax", lambda a, b: a > b), ("ArgMin", lambda a, b: a < b)])
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
@@ -91,6 +94,7 @@ def test_positions_of_the_best(op_type, better, data, seed):
     assert looped == list(expected.ravel())
 
 
+@checks(*RUNNING)
 @pytest.mark.parametrize("op_type", RUNNING)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
