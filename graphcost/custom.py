@@ -45,6 +45,7 @@ def rule(
     ... def scale(call):
     ...     yield work("alpha * X", Arith.MUL, elements=call.input("X").elements)
     """
+    registry.find(op_type, domain, since)  # what this wins over is registered before it
     if signature:
         registry.signature(op_type, signature, domain=domain, **defaults)
     if types is not None:

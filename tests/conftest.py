@@ -14,7 +14,6 @@ import pytest
 import graphcost.rules  # noqa: F401  # importing registers
 from graphcost.rules import registry
 
-
 collect_ignore_glob = ["accuracy/*.py"]
 """Scripts that want torch, which the tests do without."""
 
@@ -22,6 +21,7 @@ collect_ignore_glob = ["accuracy/*.py"]
 @pytest.fixture
 def forgetful(monkeypatch):
     """Forget after a test which rules it registered."""
+    list(registry.entries())  # loads those that are imported only when a model names their domain
     for known in ("_entries", "_signatures", "_types"):
         monkeypatch.setattr(registry, known, dict(getattr(registry, known)))
 

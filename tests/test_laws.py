@@ -72,7 +72,8 @@ def test_a_claimed_shape_is_what_the_reference_computes(built):
         one.name: np.ones([dim.dim_value for dim in one.type.tensor_type.shape.dim], np.float32)
         for one in built.graph.input
     }
-    computed = ReferenceEvaluator(every).run(None, feeds)[len(built.graph.output) :]
+    with np.errstate(all="ignore"):  # a chain of exponentials overflows; its shape is the same
+        computed = ReferenceEvaluator(every).run(None, feeds)[len(built.graph.output) :]
     for name, value in zip(filter(None, claimed), computed, strict=True):
         assert isinstance(claimed[name], TensorType)
         assert claimed[name].shape == np.shape(value), name

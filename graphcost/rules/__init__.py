@@ -1,4 +1,4 @@
-"""One function or one table row per operator. Importing this package registers them all."""
+"""One function or one table row per operator. Importing this package registers those of ai.onnx."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ import importlib
 import pkgutil
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if not _module.ispkg:
+        importlib.import_module(f"{__name__}.{_module.name}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, types
 from graphcost.rules.scores import Sizes, Steps, attend, hidden, plus
 from graphcost.terms import Arith, work
@@ -19,30 +20,29 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Shape
 
-_MS = "com.microsoft"
 _KEY_VALUE = ("present_key", "present_value")
 
 STATE: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "Attention"): _KEY_VALUE,
     ("", "LinearAttention"): ("present_state",),
     ("", "CausalConvWithState"): ("present_state",),
-    (_MS, "Attention"): ("present",),
-    (_MS, "CausalConvWithState"): ("present_state",),
-    (_MS, "DecoderAttention"): ("new_key_cache", "new_value_cache"),
-    (_MS, "DecoderMaskedMultiHeadAttention"): _KEY_VALUE,
-    (_MS, "DecoderMaskedSelfAttention"): ("present",),
-    (_MS, "DynamicSparseAttention"): _KEY_VALUE,
-    (_MS, "GatedDeltaNet"): ("final_state",),
-    (_MS, "GroupQueryAttention"): _KEY_VALUE,
-    (_MS, "LinearAttention"): ("present_state",),
-    (_MS, "MultiHeadAttention"): _KEY_VALUE,
-    (_MS, "PagedAttention"): ("key_cache_out", "value_cache_out"),
-    (_MS, "PackedSparseAttentionIndexer"): ("present_key_state", "present_kv_buffer", "present_gate_buffer"),
-    (_MS, "QAttention"): ("present",),
-    (_MS, "SparseAttention"): _KEY_VALUE,
-    (_MS, "SparseAttentionIndexer"): ("present_key", "present_proj_buffer"),
-    (_MS, "SparsePagedAttention"): ("key_cache_out", "value_cache_out"),
-    (_MS, "VarlenCausalConvWithState"): ("final_state",),
+    (MICROSOFT, "Attention"): ("present",),
+    (MICROSOFT, "CausalConvWithState"): ("present_state",),
+    (MICROSOFT, "DecoderAttention"): ("new_key_cache", "new_value_cache"),
+    (MICROSOFT, "DecoderMaskedMultiHeadAttention"): _KEY_VALUE,
+    (MICROSOFT, "DecoderMaskedSelfAttention"): ("present",),
+    (MICROSOFT, "DynamicSparseAttention"): _KEY_VALUE,
+    (MICROSOFT, "GatedDeltaNet"): ("final_state",),
+    (MICROSOFT, "GroupQueryAttention"): _KEY_VALUE,
+    (MICROSOFT, "LinearAttention"): ("present_state",),
+    (MICROSOFT, "MultiHeadAttention"): _KEY_VALUE,
+    (MICROSOFT, "PagedAttention"): ("key_cache_out", "value_cache_out"),
+    (MICROSOFT, "PackedSparseAttentionIndexer"): ("present_key_state", "present_kv_buffer", "present_gate_buffer"),
+    (MICROSOFT, "QAttention"): ("present",),
+    (MICROSOFT, "SparseAttention"): _KEY_VALUE,
+    (MICROSOFT, "SparseAttentionIndexer"): ("present_key", "present_proj_buffer"),
+    (MICROSOFT, "SparsePagedAttention"): ("key_cache_out", "value_cache_out"),
+    (MICROSOFT, "VarlenCausalConvWithState"): ("final_state",),
 }
 """The outputs, by domain and operator, that hold what a later run reads as its past: the cache of keys and values."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules.fused import SILU
+from graphcost.rules.domains import MICROSOFT
+from graphcost.rules.elementwise import SILU
 from graphcost.rules.registry import each_once, rule, signature, types
 from graphcost.rules.scores import dims_of
 from graphcost.terms import Arith, work
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim
 
-_MS = "com.microsoft"
 
 signature(
     "CausalConvWithState",
     "input weight bias? past_state? -> output present_state",
-    domain=_MS,
+    domain=MICROSOFT,
     state_window=0,
     channels_last=0,
     dilation=1,
@@ -36,7 +36,7 @@ signature(
 signature(
     "VarlenCausalConvWithState",
     "input weight cumulative_sequence_length bias? initial_state capture_count? -> output final_state state_update?",
-    domain=_MS,
+    domain=MICROSOFT,
     state_update_capacity=0,
     dilation=1,
     activation="none",
@@ -52,8 +52,8 @@ def _reads_last_state(call: Call) -> tuple[int, int]:
 
 
 @rule("CausalConvWithState", since=27, not_weights="past_state")
-@rule("CausalConvWithState", domain=_MS, traffic=_reads_last_state, not_weights="past_state")
-@rule("VarlenCausalConvWithState", domain=_MS, not_weights="initial_state")
+@rule("CausalConvWithState", domain=MICROSOFT, traffic=_reads_last_state, not_weights="past_state")
+@rule("VarlenCausalConvWithState", domain=MICROSOFT, not_weights="initial_state")
 def causal_conv_with_state(call: Call) -> Iterator[Term]:
     """Output[n, c, t] = activation(bias[c] + sum over j of padded[n, c, t + j*dilation] * weight[c, 0, j]).
 
@@ -86,7 +86,7 @@ def _check_channels(call: Call, x: TensorType, weight: TensorType) -> None:
         raise call.error(f"wants weight of shape ({channels}, 1, kernel), it is {weight.dims}")
 
 
-@types("CausalConvWithState", domain=_MS)
+@types("CausalConvWithState", domain=MICROSOFT)
 def causal_conv_types(call: Call) -> Iterator[TensorType]:
     """The output is as the input, a state (batch, channels, past); the state of more than one axis is not specified."""
     x, past, window = call.partial("input"), _past(call), call.attr("state_window", int)
@@ -97,7 +97,7 @@ def causal_conv_types(call: Call) -> Iterator[TensorType]:
         yield TensorType(x.dtype, (window, *state) if window else state)
 
 
-@types("VarlenCausalConvWithState", domain=_MS)
+@types("VarlenCausalConvWithState", domain=MICROSOFT)
 def varlen_causal_conv_types(call: Call) -> Iterator[TensorType]:
     """The output is as the input, the final state as the initial one, an update has C inputs of each sequence."""
     x, state = call.partial("input"), call.partial("initial_state")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import each_once, rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
@@ -36,8 +37,6 @@ def dropout(call: Call) -> Iterator[Term]:
         return
     yield from _dropped(call.output("output").elements)
 
-
-MICROSOFT = "com.microsoft"
 
 signature("BiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)
 signature("BitmaskBiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)

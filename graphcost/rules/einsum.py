@@ -58,7 +58,7 @@ def einsum(call: Call) -> Iterator[Term]:
     The first two operands are multiplied, their product with the third, and so on. An index is summed in the first
     product after which neither a later operand nor the output names it: by additions before it, where only one of the
     two has the index; together with it, where both have. A product takes one multiply-accumulate for each combination
-    of the indices that are left, as MatMul does, also where nothing is summed. An axis of size 1 is broadcast and takes
+    of the indices that are left, and one multiplication where it sums nothing. An axis of size 1 is broadcast and takes
     no work; an index that stands twice in one term reads a diagonal. A single operand takes additions only.
 
     Source: https://onnx.ai/onnx/operators/onnx__Einsum.html
@@ -78,9 +78,10 @@ def _contraction(operands: list[set[str]], output: set[str], sizes: Mapping[str,
         done = {index for index in left | right if index not in output and last_named[index] <= place}
         yield from _summed(name, left, done - right, sizes)
         yield from _summed(f"Inputs[{place}]", right, done - left, sizes)
-        inner, factors = _combinations(done & left & right, sizes), (name, f"Inputs[{place}]")
+        inner, factors = done & left & right, (name, f"Inputs[{place}]")
         left, name = (left | right) - done, "product"
-        yield work(" * ".join(factors), Arith.MAC, wrt=factors, outputs=_combinations(left, sizes), inner=inner)
+        counts = {"outputs": _combinations(left, sizes), "inner": _combinations(inner, sizes)}
+        yield work(" * ".join(factors), Arith.MAC if inner else Arith.MUL, wrt=factors, **counts)
     yield from _summed(name, left, left - output, sizes)
 
 

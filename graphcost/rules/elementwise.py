@@ -123,6 +123,9 @@ GELU = {
 }
 
 
+SILU = row("x * (1 / (1 + exp(-x)))", SIGN, EXP, ADD, DIV, MUL)
+
+
 _elementwise = partial(rule, overwrites=True)
 
 

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.rules.axes import position
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.rules.sizes import axes
 from graphcost.rules.windows import per_axis
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim
 
-signature("UnfoldTensor", "input -> output", domain="com.microsoft", dim=-1, step=1)
+signature("UnfoldTensor", "input -> output", domain=MICROSOFT, dim=-1, step=1)
 
 
 @rule("Col2Im", since=18)
@@ -52,7 +53,7 @@ def _steps(call: Call, image: tuple[int, ...], block: tuple[int, ...]) -> Iterat
         yield max(room // strides[axis] + 1, 0)
 
 
-@types("UnfoldTensor", domain="com.microsoft")
+@types("UnfoldTensor", domain=MICROSOFT)
 def unfold_tensor_type(call: Call) -> Iterator[TensorType]:
     """Say the type: along `dim`, a place for each slice; the slices' `size` elements become the last axis."""
     whole = call.partial("input")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import row
 from graphcost.rules.from_values import range_types
 from graphcost.rules.registry import rule, signature, types
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 ADD, MUL, DIV, TRIG = Arith.ADD, Arith.MUL, Arith.DIV, Arith.TRIG
 
-signature("Range", "start limit delta? -> Y", domain="com.microsoft")
+signature("Range", "start limit delta? -> Y", domain=MICROSOFT)
 
 
-@types("Range", domain="com.microsoft")
+@types("Range", domain=MICROSOFT)
 def range_of_microsoft_type(call: Call) -> Iterator[Type | None]:
     """As for ai.onnx's Range, with a delta of 1 where there is none."""
     start, limit, delta = (*call.constants, None, None, None)[:3]
@@ -37,7 +38,7 @@ def range_of_microsoft_type(call: Call) -> Iterator[Type | None]:
 
 
 @rule("Range", not_weights="start limit delta")
-@rule("Range", domain="com.microsoft", not_weights="start limit delta")
+@rule("Range", domain=MICROSOFT, not_weights="start limit delta")
 def arithmetic_range(call: Call) -> Iterator[Term]:
     """Range = start + i * delta, for as many i as the output has elements.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType, shape_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim
 
-MICROSOFT = "com.microsoft"
 
 signature("Inverse", "X -> Y", domain=MICROSOFT)
 signature("SparseToDenseMatMul", "A B -> Y", domain=MICROSOFT, transA=0, transB=0, alpha=1.0)

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import TABLE
 from graphcost.rules.registry import each_once, rule, signature, types
 from graphcost.rules.scores import dims_of
@@ -23,24 +24,23 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-_MS = "com.microsoft"
 _RULES = ("linear", "gated", "delta", "gated_delta")
 
 signature(
     "LinearAttention",
     "query key value past_state? decay? beta? -> output present_state",
-    domain=_MS,
+    domain=MICROSOFT,
     chunk_size=64,
     state_window=0,
     scale=0.0,
     update_rule="gated_delta",
 )
-signature("LinearAttentionGate", "a dt_bias decay_scale b? -> decay beta?", domain=_MS)
+signature("LinearAttentionGate", "a dt_bias decay_scale b? -> decay beta?", domain=MICROSOFT)
 signature(
     "GatedDeltaNet",
     "query key? value? cu_seqlens? decay? beta? initial_state? a_log? dt_bias? capture_count? state_update_active?"
     " -> output final_state? state_update?",
-    domain=_MS,
+    domain=MICROSOFT,
     state_update_capacity=0,
     chunk_size=64,
     beta_activation="none",
@@ -109,7 +109,7 @@ def _reads_last_state(call: Call) -> tuple[int, int]:
 
 
 @rule("LinearAttention", since=27, not_weights="past_state")
-@rule("LinearAttention", domain=_MS, traffic=_reads_last_state, not_weights="past_state")
+@rule("LinearAttention", domain=MICROSOFT, traffic=_reads_last_state, not_weights="past_state")
 def linear_attention(call: Call) -> Iterator[Term]:
     """S = exp(g) * S + beta * k * (v - (exp(g) * S)^T k), o = scale * q^T S, token by token, for each head.
 
@@ -149,7 +149,7 @@ def _per_head(call: Call, name: str, heads: int) -> int:
     return size // heads
 
 
-@types("LinearAttention", domain=_MS)
+@types("LinearAttention", domain=MICROSOFT)
 def linear_attention_types(call: Call) -> Iterator[TensorType]:
     """The output has the value heads' elements for each head that reads; the state one (k_size, v_size) per head."""
     query = call.partial("query")
@@ -162,7 +162,7 @@ def linear_attention_types(call: Call) -> Iterator[TensorType]:
     yield TensorType(past.dtype if past else query.dtype, (window, *state) if window else state)
 
 
-@rule("LinearAttentionGate", domain=_MS)
+@rule("LinearAttentionGate", domain=MICROSOFT)
 def linear_attention_gate(call: Call) -> Iterator[Term]:
     """Decay = decay_scale * Softplus(a + dt_bias), beta = Sigmoid(b).
 
@@ -183,7 +183,7 @@ def _activation(name: str, elements: int, dtype: DType | None = None) -> Iterato
         yield replace(term, dtype=dtype)
 
 
-@types("LinearAttentionGate", domain=_MS)
+@types("LinearAttentionGate", domain=MICROSOFT)
 def gate_types(call: Call) -> Iterator[TensorType]:
     """Decay and beta are as the projections that they come from."""
     yield call.partial("a")
@@ -191,7 +191,7 @@ def gate_types(call: Call) -> Iterator[TensorType]:
         yield call.partial("b")
 
 
-@rule("GatedDeltaNet", domain=_MS, not_weights="initial_state")
+@rule("GatedDeltaNet", domain=MICROSOFT, not_weights="initial_state")
 def gated_delta_net(call: Call) -> Iterator[Term]:
     """S = exp(g) * S + k * (beta * (v - (exp(g) * S)^T k)), o = scale * S^T q, token by token, for each value head.
 
@@ -254,7 +254,7 @@ def _packed_memory(call: Call) -> tuple[Memory, int]:
     return Memory(tokens=prod(tokens), heads=v_heads, readers=v_heads, k_size=k_size, v_size=v_size), k_heads
 
 
-@types("GatedDeltaNet", domain=_MS)
+@types("GatedDeltaNet", domain=MICROSOFT)
 def gated_delta_net_types(call: Call) -> Iterator[TensorType | None]:
     """The output is as the value, a state one (v_size, k_size) per head, an update C decays, keys and values."""
     query, initial = call.input("query"), call.optional("initial_state")

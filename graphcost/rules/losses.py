@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.rules import axes
 from graphcost.rules.registry import rule
-from graphcost.rules.softmax import _exponentials as exponentials
+from graphcost.rules.softmax import exponentials
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:

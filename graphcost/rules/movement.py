@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphcost.rules.domains import MICROSOFT, ML, NCHWC, NHWC
 from graphcost.rules.registry import each_once, free, moves_output, rule, view
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType
@@ -115,34 +116,34 @@ free("SplitToSequence", "Copies parts of its input to the entries of a list.", s
 free("ConcatFromSequence", "Copies the entries of a list side by side.", moves_output)
 
 free("StringConcat", "Copies two strings side by side.")
-free("ArrayFeatureExtractor", "Copies the features that the indices name.", moves_output, domain="ai.onnx.ml")
-free("FeatureVectorizer", "Copies its inputs side by side, as floats.", domain="ai.onnx.ml")
-free("ZipMap", "Copies each row into a map; its keys are stored in the model.", copies, domain="ai.onnx.ml")
+free("ArrayFeatureExtractor", "Copies the features that the indices name.", moves_output, domain=ML)
+free("FeatureVectorizer", "Copies its inputs side by side, as floats.", domain=ML)
+free("ZipMap", "Copies each row into a map; its keys are stored in the model.", copies, domain=ML)
 
-free("RelativePositionBias", "Copies the bias of each distance; the place says which.", domain="com.microsoft")
-free("RemovePadding", "Copies the tokens that the counts name.", keeps_tokens, domain="com.microsoft")
-free("RestorePadding", "Copies tokens to their places; what fills the others is zeros.", domain="com.microsoft")
-free("ExpandDims", "The same elements under another shape.", view, domain="com.microsoft")
-free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output, domain="com.microsoft")
+free("RelativePositionBias", "Copies the bias of each distance; the place says which.", domain=MICROSOFT)
+free("RemovePadding", "Copies the tokens that the counts name.", keeps_tokens, domain=MICROSOFT)
+free("RestorePadding", "Copies tokens to their places; what fills the others is zeros.", domain=MICROSOFT)
+free("ExpandDims", "The same elements under another shape.", view, domain=MICROSOFT)
+free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output, domain=MICROSOFT)
 free(
     "Pad",
     "Copies its input into a larger tensor; the border is one value.",
-    domain="com.microsoft",
+    domain=MICROSOFT,
     not_weights="value",
 )
-free("SampleOp", "Copies its input.", domain="com.microsoft")
+free("SampleOp", "Copies its input.", domain=MICROSOFT)
 free(
     "TorchEmbedding",
     "Copies the rows that the indices name; the rest is not read.",
     moves_output,
-    domain="com.microsoft",
+    domain=MICROSOFT,
 )
-free("Trilu", "Copies one triangle, fills the other with zeros; their place says which.", domain="com.microsoft")
-free("UnfoldTensor", "Copies slices that may overlap side by side.", domain="com.microsoft")
-free("DepthToSpace", "Moves elements to other places.", domain="com.ms.internal.nhwc")
-free("SpaceToDepth", "Moves elements to other places.", domain="com.ms.internal.nhwc")
-free("ReorderInput", "Moves elements to other places; what fills a block is zeros.", domain="com.microsoft.nchwc")
-free("ReorderOutput", "Moves elements to other places; what fills a block is left.", domain="com.microsoft.nchwc")
+free("Trilu", "Copies one triangle, fills the other with zeros; their place says which.", domain=MICROSOFT)
+free("UnfoldTensor", "Copies slices that may overlap side by side.", domain=MICROSOFT)
+free("DepthToSpace", "Moves elements to other places.", domain=NHWC)
+free("SpaceToDepth", "Moves elements to other places.", domain=NHWC)
+free("ReorderInput", "Moves elements to other places; what fills a block is zeros.", domain=NCHWC)
+free("ReorderOutput", "Moves elements to other places; what fills a block is left.", domain=NCHWC)
 
 _REDUCTIONS = {"add": Arith.ADD, "mul": Arith.MUL, "max": Arith.CMP, "min": Arith.CMP}
 

@@ -6,20 +6,21 @@ for the variance and for the output. What does not depend on the element (sqrt(v
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.call import spatial
 from graphcost.rules import axes
-from graphcost.rules.registry import rule, types
+from graphcost.rules.domains import MICROSOFT
+from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
-from graphcost.types import DType
+from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
-    from graphcost.types import TensorType
 
 _STASH = {1: DType.FLOAT32, 10: DType.FLOAT16, 11: DType.FLOAT64, 16: DType.BFLOAT16}
 
@@ -164,6 +165,37 @@ def inverse_root_mean_square(rows: axes.Rows, dtype: DType | None = None) -> Ite
 def same_type(call: Call) -> Iterator[TensorType]:
     """Y has the type of X: the specification says it in words, and gives no inference to functions."""
     yield call.partial("X")
+
+
+_SIMPLIFIED = {"axis": -1, "epsilon": 1e-5, "stash_type": 1}
+
+signature("SimplifiedLayerNormalization", "X scale -> Y inv_std_var?", domain="", **_SIMPLIFIED)
+signature("SimplifiedLayerNormalization", "X scale -> Y inv_std_var?", domain=MICROSOFT, **_SIMPLIFIED)
+
+
+@types("SimplifiedLayerNormalization")
+@types("SimplifiedLayerNormalization", domain=MICROSOFT)
+def simplified_layer_normalization_types(call: Call) -> Iterator[TensorType]:
+    """Y has the shape of X and the element type of scale; inv_std_var is float32, one for each row."""
+    x, scale = call.partial("X"), call.partial("scale")
+    first = axes.position(call, call.attr("axis", int), x.rank)
+    yield replace(x, dtype=scale.dtype)
+    yield TensorType(DType.FLOAT32, (*(x.shape or ())[:first], *(1 for _ in range(first, x.rank))))
+
+
+@rule("SimplifiedLayerNormalization")
+@rule("SimplifiedLayerNormalization", domain=MICROSOFT)
+def simplified_layer_normalization(call: Call) -> Iterator[Term]:
+    """Y = X * InvRMS * scale, with InvRMS = 1 / sqrt(mean(X * X) + epsilon): LayerNormalization without a mean.
+
+    A row runs along `axis` and all axes that follow it. `stash_type` says in which type all but the product with scale
+    is computed. inv_std_var is a part of it and costs nothing more. onnxruntime's own, in the domain of ai.onnx.
+
+    Source: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/graph/contrib_ops/contrib_defs.cc
+    """
+    rows = axes.from_axis(call, call.input("X"), call.attr("axis", int))
+    yield from inverse_root_mean_square(rows, stash_type(call))
+    yield work("* scale", Arith.MUL, rows=rows.count, elements=rows.size)
 
 
 @rule("MeanVarianceNormalization", since=9)

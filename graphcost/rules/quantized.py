@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.call import Stage
-from graphcost.rules import axes, layouts, windows
-from graphcost.rules.fused import MICROSOFT
+from graphcost.rules import axes, windows
+from graphcost.rules.domains import MICROSOFT, NHWC
 from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
@@ -274,12 +274,12 @@ def _named_type(call: Call, attribute: str) -> DType:
 
 def is_channels_last(call: Call) -> bool:
     """Return whether the first input and the first output of a call are (N, *spatial, C)."""
-    return call.domain == layouts.NHWC or call.attr_or("channels_last", int, 0) != 0
+    return call.domain == NHWC or call.attr_or("channels_last", int, 0) != 0
 
 
 def as_channels_first(call: Call) -> Call:
     """Return a call with its first input and its first output as (N, C, *spatial), whatever their layout is."""
-    return layouts.channels_first(call) if is_channels_last(call) else call
+    return windows.moved_channels(call) if is_channels_last(call) else call
 
 
 def spatial_type(call: Call, infer: Callable[[TensorType], TensorType]) -> TensorType:

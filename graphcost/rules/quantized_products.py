@@ -14,8 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.rules import conv, matmul, windows
-from graphcost.rules.fused import MICROSOFT
-from graphcost.rules.layouts import NHWC
+from graphcost.rules.domains import MICROSOFT, NHWC
 from graphcost.rules.quantized import (
     as_channels_first,
     dynamically_quantized,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
 from graphcost.rules import interpolation
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 signature(
     "CropAndResize",
     "X rois batch_indices crop_size -> Y",
-    domain="com.microsoft",
+    domain=MICROSOFT,
     extrapolation_value=0.0,
     mode="bilinear",
 )
 
 
-@types("CropAndResize", domain="com.microsoft")
+@types("CropAndResize", domain=MICROSOFT)
 def crop_and_resize_type(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: (rois, C, *crop_size)."""
     x, rois = call.partial("X"), call.partial("rois")
@@ -37,7 +38,7 @@ def crop_and_resize_type(call: Call) -> Iterator[TensorType]:
     yield TensorType(x.dtype, (*(rois.shape or ())[:1], *(x.shape or ())[1:2], *crop))
 
 
-@rule("CropAndResize", domain="com.microsoft", not_weights="rois")
+@rule("CropAndResize", domain=MICROSOFT, not_weights="rois")
 def crop_and_resize(call: Call) -> Iterator[Term]:
     """Y[r, c, i, j] = X[batch_index, c] at the place (y, x), by bilinear interpolation or at the nearest point.
 

@@ -5,8 +5,10 @@ A signature and a type rule stand here only for what onnx itself does not tell, 
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from graphcost.call import Fusion, Schema
@@ -57,6 +59,15 @@ class Entry:
         return self.terms is None
 
 
+_PACKAGES = {
+    "com.microsoft": "contrib",
+    "com.microsoft.nchwc": "contrib",
+    "com.ms.internal.nhwc": "contrib",
+    "ai.onnx.ml": "ml",
+    "ai.onnx.preview.training": "ml",
+}
+"""Where the rules of a domain stand that few models name: they are imported when one does."""
+
 _entries: dict[tuple[str, str], list[Entry]] = {}
 _signatures: dict[tuple[str, str], Schema] = {}
 _types: dict[tuple[str, str], TypeRule] = {}
@@ -64,6 +75,7 @@ _types: dict[tuple[str, str], TypeRule] = {}
 
 def find(op_type: str, domain: str, opset: int) -> Entry | None:
     """Return what holds for an operator at an opset, or None where it has no rule."""
+    _load(domain)
     for entry in _entries.get((domain, op_type), ()):
         if entry.since <= opset:
             return entry
@@ -75,8 +87,21 @@ def of(call: Call) -> Entry | None:
     return find(call.op_type, call.domain, call.opset)
 
 
+@cache
+def _load(domain: str) -> None:
+    """Import the rules of a domain that are not there from the start."""
+    if domain in _PACKAGES:
+        importlib.import_module(f"graphcost.rules.{_PACKAGES[domain]}")
+
+
+def _load_all() -> None:
+    for domain in _PACKAGES:
+        _load(domain)
+
+
 def entries() -> Iterator[Entry]:
     """Yield all that is known, operator by operator, the newest opset first."""
+    _load_all()
     for key in sorted(_entries):
         yield from _entries[key]
 
@@ -194,11 +219,13 @@ def signature(op_type: str, text: str, *, domain: str, **defaults: Any) -> None:
 
 def signed() -> Iterable[tuple[str, str]]:
     """Return domain and name of each operator that onnx does not know and that has a signature."""
+    _load_all()
     return _signatures.keys()
 
 
 def signature_of(op_type: str, domain: str) -> Schema | None:
     """Return the names that were given for an operator that onnx does not know."""
+    _load(domain)
     return _signatures.get((domain, op_type))
 
 
@@ -218,6 +245,7 @@ def types(*op_types: str, domain: str = "") -> Callable[[TypeRule], TypeRule]:
 
 def types_of(op_type: str, domain: str) -> TypeRule | None:
     """Return what says the types of an operator's outputs; None where onnx's own inference does."""
+    _load(domain)
     return _types.get((domain, op_type))
 
 

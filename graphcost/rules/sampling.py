@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.rules import interpolation
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType
@@ -22,14 +23,14 @@ MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic"
 signature(
     "GridSample",
     "X Grid -> Y",
-    domain="com.microsoft",
+    domain=MICROSOFT,
     align_corners=0,
     mode="bilinear",
     padding_mode="zeros",
 )
 
 
-@types("GridSample", domain="com.microsoft")
+@types("GridSample", domain=MICROSOFT)
 def grid_sample_type(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: (N, C, *outputs)."""
     x, grid = call.partial("X"), call.partial("Grid")
@@ -39,7 +40,7 @@ def grid_sample_type(call: Call) -> Iterator[TensorType]:
 
 
 @rule("GridSample", since=16)
-@rule("GridSample", domain="com.microsoft")
+@rule("GridSample", domain=MICROSOFT)
 def grid_sample(call: Call) -> Iterator[Term]:
     """Y[n, c, p] = sum over q of weight[n, p, q] * X[n, c, floor(x[n, p]) + q].
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     Formula = Callable[["Sizes"], Iterable[Term]]
 
 
-MICROSOFT = "com.microsoft"
-
-
 class Rows(TypedDict):
     """One for each query of each head, as named factors."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.rules import axes
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.rules.scalars import integer
 from graphcost.terms import Arith, work
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-MICROSOFT = "com.microsoft"
 
 signature("Unique", "x -> y idx counts", domain=MICROSOFT)
 signature("NGramRepeatBlock", "input_ids scores -> scores_out", domain=MICROSOFT)

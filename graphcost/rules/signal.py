@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from graphcost.errors import UnknownShapeError
 from graphcost.rules import matmul
 from graphcost.rules.axes import position
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.rules.scalars import integer
 from graphcost.terms import Arith, work
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim
 
-MICROSOFT = "com.microsoft"
 
 signature("Rfft", "X -> Y", domain=MICROSOFT, onesided=1, normalized=0, signal_ndim=1)
 signature("Irfft", "X -> Y", domain=MICROSOFT, onesided=1, normalized=0)

@@ -35,7 +35,7 @@ def log_softmax(call: Call) -> Iterator[Term]:
     Source: https://onnx.ai/onnx/operators/onnx__LogSoftmax.html
     """
     rows = _rows(call)
-    yield from _exponentials(rows)
+    yield from exponentials(rows)
     yield work("log(sum(e))", Arith.LOG, rows=rows.count)
     yield work("d - log(sum(e))", Arith.ADD, rows=rows.count, elements=rows.size)
 
@@ -54,11 +54,11 @@ def hardmax(call: Call) -> Iterator[Term]:
 
 def shares(rows: axes.Rows) -> Iterator[Term]:
     """Yield the work of e / sum(e), row by row."""
-    yield from _exponentials(rows)
+    yield from exponentials(rows)
     yield work("e / sum(e)", Arith.DIV, rows=rows.count, elements=rows.size)
 
 
-def _exponentials(rows: axes.Rows) -> Iterator[Term]:
+def exponentials(rows: axes.Rows) -> Iterator[Term]:
     yield work("max(x)", Arith.CMP, rows=rows.count, comparisons=rows.steps)
     yield work("d = x - max(x)", Arith.ADD, rows=rows.count, elements=rows.size)
     yield work("e = exp(d)", Arith.EXP, rows=rows.count, elements=rows.size)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from graphcost.bounds import Bounds
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.classical import entries, length, ranged
+from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, signature, types
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType, shape_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Type
 
-signature("Tokenizer", "X -> Y", domain="com.microsoft")
+signature("Tokenizer", "X -> Y", domain=MICROSOFT)
 
 
 @rule("StringNormalizer")
@@ -56,7 +57,7 @@ def along_the_characters(call: Call) -> Iterator[Term]:
     return _searches(call)
 
 
-@rule("Tokenizer", domain="com.microsoft")
+@rule("Tokenizer", domain=MICROSOFT)
 def tokenizer(call: Call) -> Iterator[Term]:
     """Y = the tokens of every string, found by patterns along its characters.
 
@@ -158,7 +159,7 @@ def normalized(call: Call) -> Iterator[Type]:
     yield TensorType(DType.STRING, (*dims[:-1], None) if length(call, "stopwords") else dims)
 
 
-@types("Tokenizer", domain="com.microsoft")
+@types("Tokenizer", domain=MICROSOFT)
 def tokenized(call: Call) -> Iterator[Type]:
     """Yield X's shape with an axis more: as many places as the string with most tokens has tokens.
 

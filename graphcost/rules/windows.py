@@ -5,6 +5,7 @@ Registers no operator.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.errors import NodeError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from graphcost.call import Call
-    from graphcost.types import Dim, Shape
+    from graphcost.types import Dim, Shape, Type
 
 
 def convolved(call: Call, x: TensorType, w: TensorType) -> TensorType:
@@ -153,3 +154,14 @@ def _are_integers(found: Iterable[object], least: int) -> bool:
 
 def _shape(tensor: TensorType) -> Shape:
     return tensor.shape or ()
+
+
+def moved_channels(call: Call, *also: str) -> Call:
+    """Return a call on (N, *spatial, C) as one on (N, C, *spatial): its first input and output, and inputs by name."""
+    moved = {0, *(call.schema.inputs.index(name) for name in also)}
+    inputs = tuple(_moved(one) if place in moved else one for place, one in enumerate(call.inputs))
+    return replace(call, inputs=inputs, outputs=(*map(_moved, call.outputs[:1]), *call.outputs[1:]))
+
+
+def _moved(one: Type | None) -> Type | None:
+    return channels_first(one) if isinstance(one, TensorType) and one.shape is not None else one

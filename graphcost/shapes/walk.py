@@ -272,7 +272,7 @@ def _names_of(node: Node) -> Schema:
 def _inferred(node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> tuple[tuple[Type | None, ...], str]:
     """Return the types of a node's outputs, and what is wrong with the node: by our own rule, else by onnx's."""
     rule = registry.types_of(node.op_type, node.domain)
-    if rule is None:
+    if rule is None or (not node.domain and _names_of(node) is NO_SCHEMA):
         types, problem = infer(node, inputs)
         found = (lists.refined(node, inputs, types.get(name, UNKNOWN)) if name else None for name in node.outputs)
         return tuple(found), problem

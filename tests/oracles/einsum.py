@@ -58,14 +58,17 @@ def summed(tally, one, gone, sizes):
 
 
 def multiplied(tally, left, right, needed, sizes):
-    """Return the product of two tables, summed over the letters that nobody needs any more."""
+    """Return the product of two tables, summed over the letters that nobody needs any more; none, then a plain one."""
     letters = list(dict.fromkeys([*left[0], *right[0]]))
     kept = [letter for letter in letters if letter in needed]
     gone = [letter for letter in letters if letter not in needed]
     result = {}
     for key in keys(kept, sizes):
         total = tally.number(0)
-        for more in keys(gone, sizes):
+        if not gone:
+            at = dict(zip(kept, key, strict=True))
+            total = left[1][pick(left[0], at)] * right[1][pick(right[0], at)]
+        for more in keys(gone, sizes) if gone else ():
             at = dict(zip([*kept, *gone], [*key, *more], strict=True))
             total = total.mac(left[1][pick(left[0], at)], right[1][pick(right[0], at)])
         result[key] = total
