@@ -33,12 +33,14 @@ def analyze(
     convention: str = "graphcost",
     devices: Sequence[str] = (),
     as_dtype: str | None = None,
+    values: Mapping[str, Sequence[float] | float] | None = None,
     strict: bool = False,
 ) -> Report:
     """Return what a model costs.
 
-    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs;
-    `as_dtype` (`fp16`, `int8` ...) takes every float of the model as one of that type.
+    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs; `values`
+    gives the elements of inputs that decide what runs; `as_dtype` (`fp16`, `int8` ...) takes every float of the model
+    as one of that type.
     Counts are integers, sizes bytes, times seconds. Raises SourceError or InvalidModelError where the source is no
     valid model, UsageError where an option names nothing, and IncompleteError, which carries the report, where
     `strict` is set and the report is incomplete or rests on a guessed dimension.
@@ -47,34 +49,27 @@ def analyze(
     >>> report.total.parameters, report.total.macs.best
     (121930, 2528000)
     """
+    settings = Settings(
+        convention=conventions.find(convention),
+        dims=dict(dims or {}),
+        shapes={name: tuple(shape) for name, shape in (shapes or {}).items()},
+        values={name: (one,) if isinstance(one, int | float) else tuple(one) for name, one in (values or {}).items()},
+        devices=tuple(devices),
+        as_dtype=as_dtype,
+    )
     with collector.paused():
-        report = _analyze(source, dict(dims or {}), dict(shapes or {}), convention, tuple(devices), as_dtype)
+        report = _analyze(source, settings)
     if strict:
         _refuse_incomplete(report)
     return report
 
 
-def _analyze(
-    source: ModelSource,
-    dims: Mapping[str, int],
-    input_shapes: Mapping[str, Sequence[int]],
-    convention_name: str,
-    device_names: tuple[str, ...],
-    as_dtype: str | None,
-) -> Report:
+def _analyze(source: ModelSource, settings: Settings) -> Report:
     custom.load_installed()
-    convention = conventions.find(convention_name)
-    targets = [devices.find(name) for name in device_names]
-    settings = Settings(
-        convention=convention,
-        dims=dims,
-        shapes={name: tuple(shape) for name, shape in input_shapes.items()},
-        devices=device_names,
-        as_dtype=as_dtype,
-    )
-    dtype = named(as_dtype) if as_dtype else None
+    convention, targets = settings.convention, [devices.find(name) for name in settings.devices]
+    dtype = named(settings.as_dtype) if settings.as_dtype else None
     model = sort(load(source))
-    typed = shapes.infer(model, dims, input_shapes, count_invalid)
+    typed = shapes.infer(model, settings.dims, settings.shapes, settings.values, count_invalid)
     graph = quantization.fold(typed.graph)
     parameters = Parameters()
     parameters.count(graph)

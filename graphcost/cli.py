@@ -37,6 +37,7 @@ BUG, INTERRUPTED, CLOSED_PIPE = 70, 130, 141
 """Exit codes as systems have them: EX_SOFTWARE, and 128 + the number of the signal."""
 FORMATS = click.Choice(get_args(Format))
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".md": "markdown"}
 
 
@@ -120,6 +121,18 @@ def _bindings(
     return found
 
 
+def _values(context: click.Context, option: click.Parameter, values: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Return what `--value INPUT=16000` gives."""
+    found: dict[str, tuple[float, ...]] = {}
+    for value in values:
+        name, _, text = value.rpartition("=")
+        try:
+            found[name] = tuple(int(one) if _INTEGER.fullmatch(one) else float(one) for one in text.split(","))
+        except ValueError:
+            raise click.BadParameter(f"wants INPUT=NUMBER,NUMBER, got {value!r}", context, option) from None
+    return found
+
+
 _format = click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="How to print.")
 
 
@@ -150,6 +163,14 @@ def _model_options(command: Command) -> Command:
             callback=_sizes,
             metavar="NAME=SIZE",
             help="Give a dimension its size, or a Loop its turns: trips:NODE=7.",
+        ),
+        click.option(
+            "--value",
+            "values",
+            multiple=True,
+            callback=_values,
+            metavar="INPUT=ELEMENTS",
+            help="Give an input its elements, where they decide what runs.",
         ),
         click.argument("model"),
     ):

@@ -57,6 +57,7 @@ def explain(
     shapes: Mapping[str, Sequence[int]] | None = None,
     convention: str = "graphcost",
     as_dtype: str | None = None,
+    values: Mapping[str, Sequence[float] | float] | None = None,
 ) -> Explanation:
     """Return where the numbers of one node come from.
 
@@ -67,7 +68,7 @@ def explain(
     >>> [(term.what, term.count) for term in found.row.cost.terms]
     [('X*W', 194688), ('+ B', 21632)]
     """
-    report = analyze(source, dims=dims, shapes=shapes, convention=convention, as_dtype=as_dtype)
+    report = analyze(source, dims=dims, shapes=shapes, convention=convention, as_dtype=as_dtype, values=values)
     row = _find(report.rows, node)
     call = row.cost.call
     bodies = {inner for body in row.cost.bodies for inner in body.nodes}

@@ -167,6 +167,8 @@ class Settings:
     """Dimensions that the user bound."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Inputs whose shape the user gave."""
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Inputs whose elements the user gave."""
     devices: tuple[str, ...] = ()
     """The devices asked for."""
     as_dtype: str | None = None

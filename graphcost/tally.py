@@ -140,7 +140,8 @@ def by_dtype(nodes: Iterable[NodeCost]) -> tuple[WorkIn, ...]:
         for dtype in dtypes(group[0] for group in groups)
         if dtype
     )
-    return tuple(sorted(found, key=lambda one: (-one.operations.best, one.dtype)))
+    working = (one for one in found if one.operations != NOTHING)
+    return tuple(sorted(working, key=lambda one: (-one.operations.best, one.dtype)))
 
 
 def alike(nodes: Iterable[NodeCost]) -> list[list[NodeCost]]:

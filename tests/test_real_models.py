@@ -52,13 +52,6 @@ PACKAGES = {
 """How many models each package holds."""
 
 
-BLOCKERS = {
-    "ai.onnx.ml.TreeEnsemble": "its attributes are left on disk",
-    "com.microsoft.DynamicQuantizeLSTM": "it has no shape rule yet",
-}
-"""The operators whose outputs may be unknown although their inputs are known, and why."""
-
-
 @pytest.mark.downloads
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_shipped_model_is_analysed_and_what_is_open_is_listed(package, shipped):
@@ -68,7 +61,7 @@ def test_a_shipped_model_is_analysed_and_what_is_open_is_listed(package, shipped
         report = analyze(path)
         blocking = {row.cost.node.operator for row in report.rows if loses_shapes(row.cost.call)}
         if all(one.value is not None for one in report.assumptions):
-            assert blocking <= BLOCKERS.keys(), path
+            assert blocking == set(), path
         is_open = any(row.cost.status.is_open for row in report.rows)
         assert report.complete is not is_open, path
         assert all(row.cost.reason for row in report.rows if row.cost.status.is_open), path
@@ -121,6 +114,19 @@ def test_silero_costs_what_its_layers_say(shipped):
     report = analyze(shipped("silero-vad==6.2.3")["silero_vad_16k_op15.onnx"], dims={"batch": 1, "sequence": 512})
     assert report.complete
     assert report.total.macs == Bounds.exactly(silero(512))
+
+
+@pytest.mark.downloads
+@pytest.mark.parametrize(("rate", "samples", "is_wideband"), [(16_000, 576, True), (8_000, 288, False)])
+def test_silero_is_exact_once_its_sampling_rate_is_given(rate, samples, is_wideband, shipped):
+    """The model for both rates asks an input for the rate; for 16 kHz its layers are those of the model above."""
+    report = analyze(
+        shipped("silero-vad==6.2.3")["silero_vad.onnx"],
+        shapes={"input": (1, samples), "state": (2, 1, 128)},
+        values={"sr": rate},
+        strict=True,
+    )
+    assert (report.total.macs == Bounds.exactly(silero(576))) is is_wideband
 
 
 def nakdimon(tokens):

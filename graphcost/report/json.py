@@ -50,6 +50,7 @@ def _without_nodes(report: Report) -> dict[str, Any]:
             "convention": report.settings.convention.name,
             "dims": dict(report.settings.dims),
             "shapes": {name: list(shape) for name, shape in report.settings.shapes.items()},
+            "values": {name: list(value) for name, value in report.settings.values.items()},
             "devices": list(report.settings.devices),
             "as_dtype": report.settings.as_dtype,
         },

@@ -80,8 +80,8 @@ def _contraction(operands: list[set[str]], output: set[str], sizes: Mapping[str,
         yield from _summed(f"Inputs[{place}]", right, done - left, sizes)
         inner, factors = done & left & right, (name, f"Inputs[{place}]")
         left, name = (left | right) - done, "product"
-        counts = {"outputs": _combinations(left, sizes), "inner": _combinations(inner, sizes)}
-        yield work(" * ".join(factors), Arith.MAC if inner else Arith.MUL, wrt=factors, **counts)
+        outputs, summed = _combinations(left, sizes), _combinations(inner, sizes)
+        yield work(" * ".join(factors), Arith.MAC if inner else Arith.MUL, wrt=factors, outputs=outputs, inner=summed)
     yield from _summed(name, left, left - output, sizes)
 
 

@@ -11,6 +11,7 @@ from graphcost.load.quote import shown
 from graphcost.results import Assumption, Finding
 from graphcost.shapes import trips
 from graphcost.shapes.bind import Binding, bind, refuse_impossible, unguessed
+from graphcost.shapes.given import NO_VALUES, elements, shapes_with_values
 from graphcost.shapes.walk import Walk
 from graphcost.types import TensorType
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from graphcost.call import Call
-    from graphcost.types import Model, Type
+    from graphcost.shapes.given import Values
+    from graphcost.types import Array, Model, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,25 @@ def infer(
     model: Model,
     dims: Mapping[str, int],
     shapes: Mapping[str, Sequence[int]],
+    values: Values = NO_VALUES,
     count_broken: Callable[[TypedGraph], int] = lambda _: 0,
 ) -> Typed:
     """Bind the inputs' dimensions and infer every type.
 
-    A size that was guessed and breaks the model is left unknown instead; `count_broken` tells how many nodes of a graph
-    others find broken, beyond what inference refuses. Raises UsageError for a binding that names nothing or
-    contradicts another.
+    `values` gives the elements of inputs that decide what runs. A size that was guessed and breaks the model is left
+    unknown instead; `count_broken` tells how many nodes of a graph others find broken, beyond what inference refuses.
+    Raises UsageError for a binding that names nothing or contradicts another.
     """
     inner, outer = _split(model, {name: size for name, size in dims.items() if not name.startswith(trips.PREFIX)})
-    binding, loops = bind(model, outer, shapes), trips.given(model, dims)
-    graph = _walk(model, binding, inner, loops)
+    binding = bind(model, outer, shapes_with_values(model, shapes, values))
+    start = Walk(model.functions, inner, trips.given(model, dims))
+    known = elements(binding.types, values)
+    graph = _walk(start, model, binding, known)
     assumptions = binding.assumptions
     if any(one.is_guess for one in assumptions):
         broken = _refused(graph) + count_broken(graph)
-        honest = _walk(model, unguessed(model, binding), inner, loops) if broken else graph
+        again = Walk(start.functions, start.bound, start.trips)
+        honest = _walk(again, model, unguessed(model, binding), known) if broken else graph
         if broken and _refused(honest) + count_broken(honest) < broken:
             graph, assumptions = honest, tuple(_withdrawn(one) if one.is_guess else one for one in assumptions)
     findings = () if shapes else tuple(_contradictions(model, graph))
@@ -81,11 +87,10 @@ def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, i
     return inner, outer
 
 
-def _walk(
-    model: Model, binding: Binding, inner: Mapping[str, Mapping[int, int]], loops: Mapping[str, int]
-) -> TypedGraph:
-    walk = Walk(model.functions, inner, loops)
-    return walk.graph(model, {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()})
+def _walk(walk: Walk, model: Model, binding: Binding, known: Mapping[str, Array]) -> TypedGraph:
+    facts = {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()}
+    facts |= {name: walk.facts.known(binding.types[name], Stage.SHAPE, one) for name, one in known.items()}
+    return walk.graph(model, facts)
 
 
 def _refused(graph: TypedGraph) -> int:
