@@ -15,9 +15,9 @@ from graphcost.rules import registry
 from graphcost.rules.registry import Entry, each_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from graphcost.rules.registry import Rule, Traffic, TypeRule
+    from graphcost.rules.registry import Elements, Rule, Traffic, TypeRule
 
 GROUP = "graphcost.rules"
 """The group of entry points whose modules are imported before the first model is analysed."""
@@ -31,6 +31,8 @@ def rule(
     types: TypeRule | None = None,
     traffic: Traffic = each_once,
     since: int = 1,
+    not_weights: str = "",
+    packed: Mapping[str, Elements] | None = None,
     **defaults: Any,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the price of an operator; it wins over a rule or function body there is.
@@ -38,7 +40,9 @@ def rule(
     The function takes a Call and yields Terms. `signature` names the operator's inputs and outputs ("X W bias? -> Y"),
     by which `call.input("X")` finds them; `types` takes a Call as well and yields the type of each output;
     `traffic` returns the bytes read and written, where not each input is read and each output written once; `since`
-    is the first version of the domain for which it holds; the rest are the attributes' defaults.
+    is the first version of the domain for which it holds. `not_weights` names inputs that hold no parameters although
+    their type could be one (scales, tables), `packed` those that hold several in one element, and what counts these. The
+    rest are the attributes' defaults.
 
     >>> from graphcost.terms import Arith, work
     >>> @rule("doctest", "Scale", "X -> Y", types=lambda call: [call.input("X")])
@@ -53,7 +57,8 @@ def rule(
 
     def register(function: Rule) -> Rule:
         doc = inspect.cleandoc(function.__doc__ or f"The work of {op_type}, by {function.__module__}.")
-        registry.put(Entry(op_type, domain, since, doc, function, traffic))
+        excluded = frozenset(not_weights.split())
+        registry.put(Entry(op_type, domain, since, doc, function, traffic, not_weights=excluded, packed=packed or {}))
         return function
 
     return register

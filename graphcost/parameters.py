@@ -129,7 +129,7 @@ class _Candidate:
 
 def _candidates(typed: TypedGraph) -> Iterator[_Candidate]:
     """Yield the stored tensors, then the generated ones, whose type could be that of a parameter."""
-    wide = {node.inputs[_WIDE[node.op_type]] for node in typed.graph.nodes if _has_wide(node)}
+    wide = {node.inputs[_WIDE[node.domain, node.op_type]] for node in typed.graph.nodes if _has_wide(node)}
     carries = _given_weights(typed)
     for name, value in typed.graph.values.items():
         if value.role == "initializer" and _could_be(value.type, is_wide=name in wide):
@@ -162,12 +162,19 @@ def _given_weights(typed: TypedGraph) -> set[str]:
     }
 
 
-_WIDE = {"DequantizeLinear": 0, "QGemm": 6, "QLinearConv": 8, "QLinearConvTranspose": 8}
+_WIDE = {
+    ("", "DequantizeLinear"): 0,
+    ("com.microsoft", "DequantizeLinear"): 0,
+    ("com.microsoft", "QGemm"): 6,
+    **{(domain, "QLinearConv"): 8 for domain in ("", "com.microsoft", "com.ms.internal.nhwc")},
+    ("com.ms.internal.nhwc", "QLinearConvTranspose"): 8,
+}
 """The inputs that hold quantized weights or biases even in 16 or 32 bits."""
 
 
 def _has_wide(node: Node) -> bool:
-    return node.op_type in _WIDE and len(node.inputs) > _WIDE[node.op_type]
+    place = _WIDE.get((node.domain, node.op_type))
+    return place is not None and len(node.inputs) > place
 
 
 def _could_be(type_: Type | None, *, is_wide: bool) -> TypeGuard[TensorType]:

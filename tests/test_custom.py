@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("forgetful")
 
 
 @pytest.fixture
-def _rows():
+def _rows(forgetful):  # noqa: ARG001  # it forgets what this registers
     """Price my.Rows as a product of x and w, one MAC per row, column and element of a row."""
 
     def types(call):
