@@ -17,7 +17,7 @@ from graphcost.types import Dim, TensorType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from graphcost.types import Graph, Type
+    from graphcost.types import Graph, Shape, Type
 
 PLAUSIBLE: tuple[tuple[str, int], ...] = (
     (r"batch|^n$|^bs$", 1),
@@ -59,8 +59,9 @@ def bind(graph: Graph, dims: Mapping[str, int], shapes: Mapping[str, Sequence[in
     """
     declared = {name: _named(name, graph.values[name].type) for name in graph.inputs}
     bound = _bound(_checked(declared, dims), _from_shapes(declared, shapes))
-    assumptions = tuple(_assumptions(declared, bound))
+    assumptions = tuple(_with_total(_assumptions(declared, bound), bound))
     sizes = {**bound, **{one.dimension: one.value for one in assumptions if one.value is not None}}
+    _refuse_contradictions(bound, sizes)
     types = {name: _with_sizes(one, sizes, shapes.get(name)) for name, one in declared.items()}
     for name, one in types.items():
         refuse_impossible(f"input {shown(name)}", [dim for dim in _shape(one) if isinstance(dim, int)])
@@ -146,18 +147,56 @@ def _names(declared: Mapping[str, Type]) -> Iterator[str]:
 
 
 def _assumptions(declared: Mapping[str, Type], bound: Mapping[str, int]) -> Iterator[Assumption]:
-    """Yield a size for each dimension that is neither bound nor follows from those that are."""
+    """Yield a size for each dimension that is neither bound nor follows from those that are.
+
+    A dimension leads where it stands first, unless another input has it behind one that leads there: the sequence of a
+    mask [sequence, sequence] beside tokens [batch, sequence].
+    """
     seen = set(bound)
+    inside = {dim for one in declared.values() for dim in _behind_another(_shape(one))}
     for leading in (True, False):
         for one in declared.values():
             shape = _shape(one)
             for axis, dim in enumerate(shape):
-                if isinstance(dim, str) and (axis == 0) is leading:
-                    names = _variables(dim)
+                if isinstance(dim, str) and (axis == 0 and dim not in inside) is leading and (axis or leading):
+                    names = [] if dim in seen else _variables(dim)
                     for name in names or ({dim} if dim not in seen else ()):
                         if name not in seen:
                             seen.add(name)
                             yield _assume(name, axis, len(shape), is_part=bool(names))
+
+
+def _behind_another(shape: Shape) -> Iterator[Dim]:
+    """Yield the dimensions of an input that stand behind another named one."""
+    if shape and isinstance(shape[0], str):
+        yield from (dim for dim in shape[1:] if dim != shape[0])
+
+
+_PAST, _NEW, _TOTAL = (re.compile(one, re.IGNORECASE) for one in ("past|cache", "seq|len|token", "total"))
+
+
+def _with_total(found: Iterable[Assumption], bound: Mapping[str, int]) -> Iterator[Assumption]:
+    """Yield the assumptions; a total that nobody bound is the past and the new part together, if both have a name."""
+    found = list(found)
+    sizes = {**{one.dimension: one.value for one in found if one.value is not None}, **bound}
+    past = [name for name in sizes if _PAST.search(name) and not _TOTAL.search(name)]
+    new = [name for name in sizes if _NEW.search(name) and name not in past and not _TOTAL.search(name)]
+    for one in found:
+        if one.is_guess and _TOTAL.search(one.dimension) and len(past) == len(new) == 1:
+            reason = f"{past[0]} and {new[0]} together; bind it with --dim {one.dimension}="
+            yield Assumption(one.dimension, sizes[past[0]] + sizes[new[0]], reason, is_guess=True)
+        else:
+            yield one
+
+
+def _refuse_contradictions(bound: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+    """Raise UsageError where a formula was bound, and a part of it had to be assumed that makes it something else."""
+    for name, size in bound.items():
+        assumed = [part for part in _variables(name) if part not in bound]
+        found = _evaluate(name, sizes) if assumed else None
+        if found is not None and found != size:
+            clash = f"is bound to {size}, its parts make it {found}"
+            raise UsageError(f"dimension {shown(name)} {clash}: bind {_listed(assumed)}")
 
 
 def _assume(name: str, axis: int, rank: int, *, is_part: bool) -> Assumption:

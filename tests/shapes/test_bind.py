@@ -123,3 +123,20 @@ def test_bindings_that_make_no_sense(case):
     inputs, how, message = REFUSED[case]
     with pytest.raises(UsageError, match=message):
         bound(inputs, **how)
+
+
+def test_a_dimension_that_stands_first_and_elsewhere_leads_nothing():
+    """A mask [sequence, sequence] beside [batch, sequence, 8]: the sequence is no batch."""
+    assert assumed({"x": ["b", "s", 8], "mask": ["s", "s"]}) == {"b": 1, "s": 128}
+
+
+def test_a_total_is_the_past_and_the_new_part():
+    inputs = {"x": ["b", "seq_len"], "past": ["b", "past_len"], "mask": ["b", "total_len"]}
+    assert assumed(inputs, dims={"past_len": 1023, "seq_len": 1}) == {"b": 1, "total_len": 1024}
+
+
+def test_a_formula_bound_against_its_parts_is_refused():
+    inputs = {"x": ["b", "past + 1"], "past": ["b", "past"]}
+    with pytest.raises(UsageError, match=r"'past \+ 1' is bound to 9, its parts make it 129: bind 'past'"):
+        bound(inputs, dims={"past + 1": 9})
+    assert bound(inputs, dims={"past": 8})["x"][1] == 9
