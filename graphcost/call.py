@@ -11,7 +11,7 @@ from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.types import UNKNOWN, TensorType, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from graphcost.types import Array, DType, Graph
 
@@ -122,7 +122,7 @@ class Call:
 
     def optional(self, name: str) -> TensorType | None:
         """Return the type of an optional input, fully known; None where it is left out."""
-        return self._known(name, _at(name, self.schema.inputs, self.inputs))
+        return self._tensor(name, _at(name, self.schema.inputs, self.inputs))
 
     def partial(self, name: str) -> TensorType:
         """Return the type of an input as far as it is known; UnknownShapeError where not even its rank is."""
@@ -136,14 +136,18 @@ class Call:
     def variadic(self, name: str) -> tuple[TensorType, ...]:
         """Return the types of a variadic input, which takes all that follow."""
         present = self.inputs[self.schema.inputs.index(name) :]
-        return tuple(found for one in present if (found := self._known(name, one)) is not None)
+        return tuple(found for one in present if (found := self._tensor(name, one)) is not None)
 
     def output(self, name: str) -> TensorType:
         """Return the type of an output that is there, fully known."""
-        found = self._known(name, _at(name, self.schema.outputs, self.outputs))
+        found = self._tensor(name, _at(name, self.schema.outputs, self.outputs))
         if found is None:
             raise self.error(f"wants the output {name}, there is none")
         return found
+
+    def has_input(self, name: str) -> bool:
+        """Return whether an optional input is given; this version of the operator may have none of that name."""
+        return name in self.schema.inputs and _at(name, self.schema.inputs, self.inputs) is not None
 
     def has_output(self, name: str) -> bool:
         """Return whether an optional output is asked for."""
@@ -163,9 +167,32 @@ class Call:
         known = name in self.attributes or name in self.schema.defaults
         return self.attr(name, kind) if known else default
 
+    def choice(self, name: str, allowed: Iterable[str], default: str | None = None) -> str:
+        """Return an attribute that is one of a few words."""
+        found = self.attr(name, str) if default is None else self.attr_or(name, str, default)
+        words = tuple(allowed)
+        if found not in words:
+            raise self.error(f"wants {name} to be one of {', '.join(words)}, it is {found!r}")
+        return found
+
+    def known(self, name: str) -> Array | None:
+        """Return the elements of an input; None where they aren't known, or it is left out."""
+        return _at(name, self.schema.inputs, self.constants) if name in self.schema.inputs else None
+
+    def known_integer(self, name: str) -> int | None:
+        """Return the one integer that an input holds; None where it isn't known, or it is left out."""
+        found = self.known(name)
+        if found is None:
+            return None
+        if found.size != 1:
+            raise self.error(f"wants {name} to have 1 element, it has {found.size}")
+        if found.dtype.kind not in "iu":
+            raise self.error(f"wants {name} to be an integer, it is of type {found.dtype}")
+        return int(found.reshape(-1)[0])
+
     def constant(self, name: str) -> Array:
         """Return the elements of an input; UnknownShapeError where they aren't known."""
-        found = _at(name, self.schema.inputs, self.constants)
+        found = self.known(name)
         if found is None:
             raise UnknownShapeError(f"the elements of {name} are not known")
         return found
@@ -199,7 +226,7 @@ class Call:
         """Return the error that says what the specification wants and what is there."""
         return NodeError(message)
 
-    def _known(self, name: str, found: Type | None) -> TensorType | None:
+    def _tensor(self, name: str, found: Type | None) -> TensorType | None:
         if found is None:
             return None
         if not isinstance(found, TensorType):

@@ -213,6 +213,7 @@ def cli(context: click.Context) -> int | None:
 def analyze(*, model: str, format_: Format | None, output: Path | None, exact: bool, **options: Any) -> int:
     """Tell what MODEL costs, node by node and in total."""
     view = {name: options.pop(name) for name in ("by", "columns", "sort", "top", "depth")}
+    _keep_apart(model, output)
     report, complaint = _analyzed(model, options)
     form = format_ or BY_SUFFIX.get(output.suffix if output else "", "table")
     text = graphcost.render(report, form, **view, exact=exact, width=None if output else _width())
@@ -223,6 +224,12 @@ def analyze(*, model: str, format_: Format | None, output: Path | None, exact: b
     for note in (*(_reservations(report) if form == "csv" else ()), *complaint):
         _note(note)
     return INCOMPLETE if complaint else DONE
+
+
+def _keep_apart(model: str, output: Path | None) -> None:
+    """Raise UsageError where the report would take the model's place."""
+    if output and output.exists() and Path(model).exists() and output.samefile(model):
+        raise UsageError(f"{output} is the model: the report needs a file of its own")
 
 
 def _analyzed(model: str, options: dict[str, Any]) -> tuple[Report, tuple[str, ...]]:

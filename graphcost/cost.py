@@ -10,7 +10,7 @@ from graphcost import shapes
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Fusion, Stage
 from graphcost.errors import NodeError, UnknownShapeError
-from graphcost.order import ids
+from graphcost.order import identity, ids
 from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
 from graphcost.rules import registry
@@ -75,7 +75,7 @@ class Pricer:
             written=priced.written,
             bodies=priced.bodies,
             pattern=pattern,
-            reason=priced.reason,
+            reason=_told(node, priced),
         )
 
     def _price(self, call: Call) -> _Priced:
@@ -151,10 +151,16 @@ def _typed(term: Term, call: Call) -> Term:
     return replace(term, dtype=call.product_dtype if term.arith is Arith.MAC else call.dtype)
 
 
+def _told(node: Node, priced: _Priced) -> str:
+    """Return why a node's cost is not known, and what the user can do about it."""
+    can_be_bound = node.op_type == "Loop" and any(body.times is None for body in priced.bodies)
+    return f"{priced.reason}; bind it with --dim trips:{identity(node)}=" if can_be_bound else priced.reason
+
+
 def _standing(bodies: tuple[BodyCost, ...]) -> tuple[Status, str]:
     """Return how far the cost of some bodies is known, and what stands against it: the first node that is open."""
     if any(body.times is None for body in bodies):
-        return Status.UNKNOWN, "how often its body runs is not known; bind it with --dim trips:NODE="
+        return Status.UNKNOWN, "how often its body runs is not known"
     for node in (one for body in bodies for one in body.nodes if one.status.is_open):
         return node.status, f"{node.id}: {node.reason}"
     return Status.PRICED, ""

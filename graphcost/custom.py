@@ -41,8 +41,8 @@ def rule(
     by which `call.input("X")` finds them; `types` takes a Call as well and yields the type of each output;
     `traffic` returns the bytes read and written, where not each input is read and each output written once; `since`
     is the first version of the domain for which it holds. `not_weights` names inputs that hold no parameters although
-    their type could be one (scales, tables), `packed` those that hold several in one element, and what counts these. The
-    rest are the attributes' defaults.
+    their type could be one (scales, tables), `packed` those that hold several in one, and what counts these. The rest
+    are the attributes' defaults.
 
     >>> from graphcost.terms import Arith, work
     >>> @rule("doctest", "Scale", "X -> Y", types=lambda call: [call.input("X")])

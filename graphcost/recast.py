@@ -23,16 +23,17 @@ FLOATS = frozenset({DType.FLOAT64, DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16}
 NAMES = {
     "fp64": DType.FLOAT64, "fp32": DType.FLOAT32, "fp16": DType.FLOAT16, "bf16": DType.BFLOAT16,
     "fp8": DType.FLOAT8E4M3FN, "fp4": DType.FLOAT4E2M1, "int8": DType.INT8, "int4": DType.INT4,
-    **{one.value: one for one in FLOATS},
+    **{one: DType(one) for one in ("float64", "float32", "float16", "bfloat16")},
 }  # fmt: skip
 """The types that can be asked for, by the names in use."""
 
 
 def named(name: str) -> DType:
     """Return the type of a name; UsageError where it is none that a model can be taken in."""
-    if name not in NAMES:
+    found = NAMES.get(name.lower())
+    if found is None:
         raise UsageError(f"no model is taken as {name!r}, only as {', '.join(NAMES)}")
-    return NAMES[name]
+    return found
 
 
 @lru_cache(maxsize=4096)

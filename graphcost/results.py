@@ -221,7 +221,7 @@ class Group:
         return self.read + self.written
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """What a model costs."""
 
@@ -300,6 +300,9 @@ class Report:
         from graphcost.report import json  # noqa: PLC0415  # the one import that runs upward
 
         return json.as_dict(self)
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.model.name or self.model.source!r}: {len(self.rows)} nodes>"
 
     def __str__(self) -> str:
         from graphcost.report import table  # noqa: PLC0415  # as above

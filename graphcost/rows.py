@@ -91,8 +91,8 @@ def behind_a_mask(nodes: Iterable[NodeCost], all_macs: Bounds) -> Iterator[Findi
     groups = [group for group in alike(nodes) if (tally.node(group[0]) or NOTHING) != NOTHING]
     if groups:
         useless = summed_alike(masked, groups).best
-        message = f"of {all_macs.best:,} multiply-accumulates a causal mask makes {useless:,} useless"
-        yield Finding("causal-mask", "info", groups[0][0].id, message)
+        message = f"causal masks hide {useless:,} of the {all_macs.best:,} multiply-accumulates, counted all the same"
+        yield Finding("causal-mask", "info", f"{sum(map(len, groups))} nodes", message)
 
 
 def unknown_values(typed: TypedGraph) -> tuple[str, ...]:

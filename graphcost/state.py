@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from graphcost.bounds import NOTHING, Bounds
-from graphcost.rules.attention import STATE
+from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.call import NO_SCHEMA
+from graphcost.rules import registry
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class _Sum:
     def _call(self, typed: TypedGraph, node: Node, call: Call) -> Bounds:
         if call.bodies:
             return reduce(Bounds.either, [self.graph(body.graph) for body in call.bodies])
-        kept = STATE.get((node.domain, node.op_type))
-        if kept is None:
-            return NOTHING
-        names = (value for formal, value in zip(call.schema.outputs, node.outputs, strict=False) if formal in kept)
+        entry = registry.of(call)
+        if entry is None:
+            return UNBOUNDED if call.schema is NO_SCHEMA else NOTHING
+        pairs = zip(call.schema.outputs, node.outputs, strict=False)
+        names = (value for formal, value in pairs if formal in entry.state)
         return Bounds.total(_bytes(typed, name) for name in names if name)

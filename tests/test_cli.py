@@ -222,3 +222,12 @@ def test_a_terminal_that_knows_ascii_alone_gets_escapes():
     done = python(*command, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
     assert r"\xb5s" in done.stdout
+
+
+def test_a_report_never_takes_the_models_place(capsys, tmp_path):
+    copy = tmp_path / "model.onnx"
+    copy.write_bytes(Path(MNIST).read_bytes())
+    code, out, err = run(capsys, "analyze", str(copy), "-o", str(copy))
+    assert (code, out) == (2, "")
+    assert "is the model: the report needs a file of its own" in err
+    assert copy.read_bytes() == Path(MNIST).read_bytes()

@@ -45,6 +45,12 @@ def test_a_cache_that_is_appended_to_is_state():
     assert graphcost.analyze(built).memory.state.high == CACHE
 
 
+def test_what_an_operator_without_a_rule_keeps_is_not_known():
+    built = model("float[2] a => float[n] y", "y = mine.Attend(a)", domains=', "mine": 1')
+    state = graphcost.analyze(built).memory.state
+    assert (state.low, state.high) == (0, None)
+
+
 def test_a_concat_of_other_values_is_none():
     built = model("float[2] a, float[2] b => float[n] y", "e = Exp(a)", "y = Concat <axis = 0> (e, b)")
     assert graphcost.analyze(built).memory.state.high == 0
@@ -56,5 +62,5 @@ def test_what_a_causal_mask_hides_is_said_and_counted(built):
     report = graphcost.analyze(built)
     assert report.total.macs.best == 2 * HEADS * NEW * (PAST + NEW) * SIZE
     (finding,) = [one for one in report.findings if one.code == "causal-mask"]
-    assert f"makes {2 * HEADS * (2 + 1) * SIZE} useless" in finding.message
+    assert f"causal masks hide {2 * HEADS * (2 + 1) * SIZE} of" in finding.message
     assert "of which a causal mask hides" in str(graphcost.explain(built, report.rows[0].id))

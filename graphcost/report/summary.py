@@ -83,7 +83,7 @@ def _memory(report: Report, ink: Ink) -> Iterator[Fact]:
         yield "", f"prepared: {_size(weights.prepared)} more, resident: {_size(weights.resident)}"
     yield "activations", _size(memory.activations)
     at = f" at {ink.name(memory.peak_at)}" if memory.peak_at else ""
-    yield "ideal peak", f"{_size(memory.peak)}{at}, weights left out; a runtime takes as much or more"
+    yield "ideal peak", f"{_size(memory.peak)}{at}, weights left out; node by node, fused kernels can take less"
     if memory.alive:
         alive = _some(memory.alive, lambda one: f"{ink.name(one.name)} {units.size(one.bytes)}")
         yield "", f"alive there: {alive}"

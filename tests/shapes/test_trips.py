@@ -19,7 +19,7 @@ ONCE = 2 * 3 * 3
 def test_a_loop_that_only_the_run_ends_is_unknown_and_says_how_to_bind_it():
     (row, *_) = graphcost.analyze(OPEN).rows
     assert row.cost.status is Status.UNKNOWN
-    assert row.cost.reason == "how often its body runs is not known; bind it with --dim trips:NODE="
+    assert row.cost.reason == "how often its body runs is not known; bind it with --dim trips:again="
 
 
 @pytest.mark.parametrize("turns", [0, 1, 7])
