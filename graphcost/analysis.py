@@ -65,7 +65,7 @@ def analyze(
 
 
 def _analyze(source: ModelSource, settings: Settings) -> Report:
-    custom.load_installed()
+    broken = custom.load_installed()
     convention, targets = settings.convention, [devices.find(name) for name in settings.devices]
     dtype = named(settings.as_dtype) if settings.as_dtype else None
     model = sort(load(source))
@@ -93,6 +93,7 @@ def _analyze(source: ModelSource, settings: Settings) -> Report:
         ),
         assumptions=typed.assumptions,
         findings=(
+            *broken,
             *model.findings,
             *typed.findings,
             *parameters.findings,

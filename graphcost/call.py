@@ -205,6 +205,11 @@ class Call:
         return float(found.reshape(-1)[0])
 
     @property
+    def operator(self) -> str:
+        """The operator's name with its domain, where that isn't ai.onnx."""
+        return f"{self.domain}.{self.op_type}" if self.domain else self.op_type
+
+    @property
     def dtype(self) -> DType | None:
         """The type it computes in, unless a term says otherwise: that of its first tensor input, else output."""
         types = (one for one in (*self.inputs, *self.outputs) if isinstance(one, TensorType))

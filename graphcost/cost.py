@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphcost import shapes
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Fusion, Stage
-from graphcost.errors import NodeError, UnknownShapeError
+from graphcost.errors import NodeError, RuleError, UnknownShapeError
 from graphcost.order import identity, ids
 from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
@@ -19,13 +19,13 @@ from graphcost.terms import Arith
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from graphcost.call import Body, Call, TypedGraph
     from graphcost.results import Pattern
     from graphcost.rules.registry import Entry
     from graphcost.terms import Term
-    from graphcost.types import Node
+    from graphcost.types import Node, Type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +137,13 @@ def _by_entry(call: Call, entry: Entry) -> _Priced:
         return _Priced(Status.UNKNOWN, str(fault))
     except NodeError as fault:
         return _Priced(Status.INVALID, str(fault))
+    except Exception as fault:
+        raise RuleError(f"the rule of {call.operator} breaks: {type(fault).__name__}: {fault}") from fault
+    wrong = next((term for term in terms if not 0 <= term.bounds.low <= term.count), None)
+    if wrong:
+        raise RuleError(
+            f"the rule of {call.operator} yields from {wrong.bounds.low} to {wrong.count} of {wrong.what!r}"
+        )
     status = Status.PRICED if terms else Status.FREE  # Dropout in inference, a Clip without bounds
     return _Priced(status, terms=tuple(_typed(term, call) for term in terms))
 
@@ -175,9 +182,19 @@ def _moved(bodies: tuple[BodyCost, ...], bytes_of: Callable[[NodeCost], Bounds])
 
 
 def _with_traffic(call: Call, priced: _Priced) -> _Priced:
-    """Add the bytes that a call reads and writes, where all types are known."""
+    """Add the bytes that a call reads and writes, as far as they are known."""
     try:
         read, written = registry.traffic(call)
     except (NodeError, UnknownShapeError):
-        return priced
+        entry = registry.of(call)
+        if entry is None or entry.traffic is not each_once or priced.status is Status.INVALID:
+            return priced
+        read, written = _known_bytes(call.inputs), _known_bytes(call.outputs)
     return replace(priced, read=Bounds.of(read), written=Bounds.of(written))
+
+
+def _known_bytes(types: Iterable[Type | None]) -> Bounds:
+    """Return the bytes of some values, at least those whose size is known."""
+    sizes = [size_of(one) for one in types if one is not None]
+    known = sum(filter(None, sizes))
+    return Bounds(known, None if None in sizes else known)

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from graphcost.errors import UsageError
+from graphcost.results import Finding
 from graphcost.rules import registry
 from graphcost.rules.registry import Entry, each_once
 
@@ -50,6 +51,8 @@ def rule(
     ...     yield work("alpha * X", Arith.MUL, elements=call.input("X").elements)
     """
     registry.find(op_type, domain, since)  # what this wins over is registered before it
+    if signature and "->" not in signature:
+        raise UsageError(f"the signature of {op_type} wants inputs -> outputs, it is {signature!r}")
     if signature:
         registry.signature(op_type, signature, domain=domain, **defaults)
     if types is not None:
@@ -65,10 +68,15 @@ def rule(
 
 
 @cache
-def load_installed() -> None:
-    """Import the modules that installed packages name as holding rules; UsageError where one can't be imported."""
-    for found in metadata.entry_points(group=GROUP):
-        try:
-            found.load()
-        except Exception as fault:
-            raise UsageError(f"the rules of {found.name!r} ({found.value}) can't be loaded: {fault}") from fault
+def load_installed() -> tuple[Finding, ...]:
+    """Import the modules that installed packages name as holding rules, and return what can't be imported."""
+    return tuple(filter(None, map(_loaded, metadata.entry_points(group=GROUP))))
+
+
+def _loaded(found: metadata.EntryPoint) -> Finding | None:
+    try:
+        found.load()
+    except Exception as fault:  # noqa: BLE001  # a module of someone else's, which can raise anything
+        message = f"the rules of {found.value} can't be loaded: {type(fault).__name__}: {fault}"
+        return Finding("rules-not-loaded", "warning", found.name, message)
+    return None

@@ -98,6 +98,18 @@ def work(
     return Term(what, arith, prod(factors.values()), dtype, wrt, tuple(factors.items()), least, masked)
 
 
+def ranged(what: str, arith: Arith, bounds: Bounds, rows: int, dtype: DType | None = None) -> Term:
+    """Return the term of what each row does between so often and so often."""
+    most = bounds.high or 0
+    return work(what, arith, dtype=dtype, rows=rows, per_row=most, least=None if bounds.is_exact else rows * bounds.low)
+
+
+def in_type(dtype: DType | None, terms: Iterable[Term]) -> Iterator[Term]:
+    """Yield terms as work in a type, not in that of the operator's first input."""
+    for term in terms:
+        yield replace(term, dtype=dtype)
+
+
 def multiply_accumulates(terms: Iterable[Term]) -> Bounds:
     """Return the multiply-accumulates among some terms."""
     return Bounds.total(term.bounds for term in terms if term.arith is Arith.MAC)

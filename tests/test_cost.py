@@ -6,6 +6,7 @@ import pytest
 from build import model
 
 from graphcost.analysis import analyze
+from graphcost.bounds import Bounds
 from graphcost.results import IncompleteError, Status
 
 STATUSES = {
@@ -257,3 +258,9 @@ def test_a_guess_that_a_rule_refuses_is_withdrawn():
 def test_a_value_that_a_node_takes_twice_is_read_once():
     rows = analyze(model("float[4] x, float[4] v => float[4] y", "a = Mul(x, x)", "y = Mul(a, v)")).rows
     assert [row.read.best for row in rows] == [4 * 4, 2 * 4 * 4]
+
+
+def test_of_bytes_that_are_not_all_known_the_known_ones_count():
+    """NonZero reads 2x3 floats whatever it finds; how much it writes only the run can tell."""
+    (row,) = analyze(model("float[2,3] x => int64[2,n] y", "y = NonZero(x)")).rows
+    assert (row.cost.read, row.cost.written) == (Bounds.exactly(2 * 3 * 4), Bounds(0, None))

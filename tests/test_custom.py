@@ -10,7 +10,7 @@ from build import model
 
 import graphcost
 from graphcost import custom
-from graphcost.errors import UsageError
+from graphcost.errors import RuleError, UsageError
 from graphcost.results import Status
 
 DOMAINS = ', "my": 1'
@@ -117,7 +117,45 @@ def test_rules_of_installed_packages_are_found(installed):
     assert ("my", "Installed") in {(one.domain, one.op_type) for one in graphcost.list_operators()}
 
 
-def test_a_package_whose_rules_break_is_named(installed):
+def test_a_package_whose_rules_break_is_named_and_stops_nothing(installed):
     installed("import no_such_module")
-    with pytest.raises(UsageError, match=r"the rules of 'my' \(rules_of_my_package\) can't be loaded: No module named"):
+    (finding,) = [one for one in graphcost.analyze(ROWS).findings if one.code == "rules-not-loaded"]
+    assert (finding.where, finding.severity) == ("my", "warning")
+    assert (
+        "rules_of_my_package can't be loaded: ModuleNotFoundError: No module named 'no_such_module'" in finding.message
+    )
+
+
+def yields_a_negative(_call):
+    yield graphcost.work("X", graphcost.Arith.ADD, elements=-5)
+
+
+def yields_a_range_upside_down(_call):
+    yield graphcost.work("X", graphcost.Arith.ADD, least=50, elements=5)
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (lambda call: [call.input("Z")], "the rule of my.Rows breaks: "),
+        (lambda _call: [1 // 0], "the rule of my.Rows breaks: ZeroDivisionError: "),
+        (lambda _call: None, "the rule of my.Rows breaks: TypeError: "),
+        (yields_a_negative, "the rule of my.Rows yields from -5 to -5 of 'X'"),
+        (yields_a_range_upside_down, "the rule of my.Rows yields from 50 to 5 of 'X'"),
+    ],
+)
+def test_a_rule_that_breaks_is_named(formula, message):
+    graphcost.rule("my", "Rows", "X W -> Y", types=lambda call: call.inputs[:1])(formula)
+    with pytest.raises(RuleError, match=message):
         graphcost.analyze(ROWS)
+
+
+def test_a_type_rule_that_breaks_is_named():
+    graphcost.rule("my", "Rows", "X W -> Y", types=lambda _call: [1 // 0])(lambda _call: [])
+    with pytest.raises(RuleError, match=r"the type rule of my\.Rows breaks: ZeroDivisionError"):
+        graphcost.analyze(ROWS)
+
+
+def test_a_signature_wants_an_arrow():
+    with pytest.raises(UsageError, match="the signature of Rows wants inputs -> outputs, it is 'X W Y'"):
+        graphcost.rule("my", "Rows", "X W Y")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import graphcost.rules  # noqa: F401  # importing registers the rules
 from graphcost.call import NO_SCHEMA, Body, Call, Fact, Stage, TypedGraph
-from graphcost.errors import InvalidModelError, NodeError, UnknownShapeError, UsageError
+from graphcost.errors import InvalidModelError, NodeError, RuleError, UnknownShapeError, UsageError
 from graphcost.load import onnx as reader
 from graphcost.load import schema
 from graphcost.load.quote import shown
@@ -290,6 +290,8 @@ def _ruled(rule: TypeRule, call: Call) -> tuple[list[Type | None], str]:
         return [], ""
     except NodeError as fault:
         return [], str(fault)
+    except Exception as fault:
+        raise RuleError(f"the type rule of {call.operator} breaks: {type(fault).__name__}: {fault}") from fault
 
 
 def _stage(node: Node, inputs: tuple[Fact | None, ...], env: Env) -> Stage:
