@@ -112,6 +112,8 @@ class Call:
     """Whether a kernel that reads quantized values does its work."""
     reads: tuple[Type | None, ...] | None = None
     """What such a kernel reads in place of the inputs; None where it reads these."""
+    writes: tuple[Type | None, ...] | None = None
+    """What such a kernel writes in place of the outputs; None where it writes these."""
 
     def input(self, name: str) -> TensorType:
         """Return the type of a required input, fully known."""

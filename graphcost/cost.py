@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphcost import shapes
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Fusion, Stage
-from graphcost.errors import NodeError, RuleError, UnknownShapeError
+from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.order import identity, ids
 from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
@@ -137,13 +137,12 @@ def _by_entry(call: Call, entry: Entry) -> _Priced:
         return _Priced(Status.UNKNOWN, str(fault))
     except NodeError as fault:
         return _Priced(Status.INVALID, str(fault))
-    except Exception as fault:
-        raise RuleError(f"the rule of {call.operator} breaks: {type(fault).__name__}: {fault}") from fault
+    except Exception as fault:  # noqa: BLE001  # a rule that breaks stops no analysis; what it says is not known
+        return _Priced(Status.UNKNOWN, f"the rule of {call.operator} breaks: {type(fault).__name__}: {fault}")
     wrong = next((term for term in terms if not 0 <= term.bounds.low <= term.count), None)
     if wrong:
-        raise RuleError(
-            f"the rule of {call.operator} yields from {wrong.bounds.low} to {wrong.count} of {wrong.what!r}"
-        )
+        found = f"from {wrong.bounds.low} to {wrong.count} of {wrong.what!r}"
+        return _Priced(Status.INVALID, f"the rule of {call.operator} yields {found}")
     status = Status.PRICED if terms else Status.FREE  # Dropout in inference, a Clip without bounds
     return _Priced(status, terms=tuple(_typed(term, call) for term in terms))
 

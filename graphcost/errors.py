@@ -5,7 +5,6 @@ GraphcostError                 the base: catch this one to catch them all
 ├── InvalidModelError          a model, but one that breaks the specification   (exit 3)
 ├── NodeError                  one node breaks its operator's specification     (its status: invalid)
 ├── UnknownShapeError          a rule needs a dimension that is not known       (its status: unknown)
-├── RuleError                  a rule breaks, or says what can't be              (exit 3)
 ├── UsageError                 an option that makes no sense for this model     (exit 2)
 └── results.IncompleteError    strict, and something is unpriced or unknown     (exit 4)
 """
@@ -31,10 +30,6 @@ class NodeError(GraphcostError):
 
 class UnknownShapeError(GraphcostError):
     """A rule asked for a dimension or a value that is not known."""
-
-
-class RuleError(GraphcostError):
-    """A rule raises what rules don't raise, or yields what can't be; the message names its operator."""
 
 
 class UsageError(GraphcostError):

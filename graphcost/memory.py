@@ -118,7 +118,7 @@ class _Planner:
     def _reuse_of(self, call: Call) -> _Reuse:
         known = self._reuse.get(call)
         if known is None:
-            sizes = tuple(map(size_of, call.outputs))
+            sizes = tuple(map(size_of, call.outputs if call.writes is None else call.writes))
             known = self._reuse[call] = _Reuse(registry.is_view(call), registry.overwrites(call), sizes)
         return known
 

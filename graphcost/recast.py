@@ -78,10 +78,13 @@ class _Recaster:
 
     def _call(self, call: Call) -> Call:
         if call not in self._calls:
-            reads = None if call.reads is None else self._types(call.reads)
             inner = call.with_bodies(self.graph)
             self._calls[call] = replace(
-                inner, inputs=self._types(call.inputs), outputs=self._types(call.outputs), reads=reads
+                inner,
+                inputs=self._types(call.inputs),
+                outputs=self._types(call.outputs),
+                reads=call.reads and self._types(call.reads),
+                writes=call.writes and self._types(call.writes),
             )
         return self._calls[call]
 

@@ -53,6 +53,16 @@ INTEGER = {
         *(QX, DX, DW, "e = Conv(f, g)", "c = Relu(e)", QY, DY),
         opset=21,
     ),
+    "conv, relu, bytes that start at zero by default": model(
+        "float[1,3,8,8] x => uint8[1,4,6,6] r <int8[4,3,3,3] w, float s = {0.2}, float u = {0.1}, uint8 z = {0}>",
+        *(QX, DX, DW, "e = Conv(f, g)", "c = Relu(e)", "r = QuantizeLinear(c, u)"),
+        opset=21,
+    ),
+    "matmul, relu that cuts nothing off": model(
+        f"{ROWS} <int8[64,32] w, float s = {{0.2}}, float u = {{0.1}}, uint8 z = {{0}}>",
+        *(QX, DX, DW, "e = MatMul(f, g)", "c = Relu(e)", QY, DY),
+        opset=21,
+    ),
     "matmul": rows("c = MatMul(f, g)", QY, DY),
     "matmul that writes floats": rows("y = MatMul(f, g)"),
     "matmul of two activations": model(
@@ -62,6 +72,7 @@ INTEGER = {
     ),
     "gemm": gemm("c = Gemm <alpha = 2.0> (f, g)", QY, DY),
     "gemm that writes floats": gemm("y = Gemm(f, g)"),
+    "gemm, relu that writes floats": gemm("c = Gemm(f, g)", "y = Relu(c)"),
     "gemm with a bias": gemm("c = Gemm(f, g, b)", QY, DY, extra="float[32] b>"),
 }
 WEIGHT_ONLY = {
@@ -95,6 +106,16 @@ ALONE = {
     "a scale per row": stored("int8", "y = MatMul(x, g)", scale="64", how="axis = 0"),
     "blocks along a row": stored("int4", "y = MatMul(x, g)", scale="64,1", how="axis = 1, block_size = 32"),
     "small blocks": stored("int4", "y = MatMul(x, g)", scale="8,32", how="axis = 0, block_size = 8"),
+    "gemm with a bias of floats that writes floats": gemm("y = Gemm(f, g, b)", extra="float[32] b>"),
+    "gemm, relu that cuts off": gemm("e = Gemm(f, g)", "c = Relu(e)", QY, DY),
+    "matmul, relu that cuts off": rows("e = MatMul(f, g)", "c = Relu(e)", QY, DY),
+    "matmul, clip": rows("e = MatMul(f, g)", "c = Clip(e, lo, hi)", QY, DY, extra="float lo = {0}, float hi = {6}>"),
+    "gemm with a scale per row": model(
+        f"{ROWS} <int8[64,32] w, float[64] s, int8[64] o, float u = {{0.1}}, uint8 z = {{3}}>",
+        *(QX, DX, "g = DequantizeLinear <axis = 0> (w, s, o)", "c = Gemm(f, g)", QY, DY),
+        opset=21,
+    ),
+    "weight-only, relu, quantized": stored("int8", "e = MatMul(x, g)", "c = Relu(e)", QY, DY),
     "gemm without a zero point": rows("c = Gemm(f, g)", QY, DY),
     "gemm of another beta": gemm("c = Gemm <beta = 2.0> (f, g, b)", QY, DY, extra="float[32] b>"),
     "scaled gemm": stored("int8", "y = Gemm <alpha = 2.0> (x, g)"),
@@ -104,7 +125,7 @@ ALONE = {
     "quantized afterwards": stored("int8", "c = MatMul(x, g)", QY, DY),
     "read twice": stored("int8", "y = MatMul(x, g)", "v = MatMul(x2, g)", signature=TWICE),
 }
-PRODUCTS = {"Conv", "MatMul", "Gemm", "ConvTranspose", "FusedConv", "FusedMatMul"}
+PRODUCTS = {"Conv", "MatMul", "Gemm", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul"}
 
 
 def kernels(built, path):
@@ -160,7 +181,15 @@ def test_any_other_product_computes_in_floats_as_in_onnxruntime(name, tmp_path):
 def test_an_integer_product_reads_bytes_and_what_scales_them():
     (product,) = products(INTEGER["matmul"])
     assert product.read.high == (2 * 64 + 4 + 1) + (64 * 32 + 4)  # x, its scale and zero point; w and its scale
-    assert product.written.high == 2 * 32 * 4
+    assert product.written.high == 2 * 32  # quantized by the kernel itself
+
+
+def test_the_floats_around_an_integer_product_never_exist():
+    """As in a QLinearMatMul: bytes in and bytes out; the model's own floats stand at its ends."""
+    report = graphcost.analyze(INTEGER["matmul"])
+    by_output = {row.cost.node.outputs[0]: row.cost for row in report.rows}
+    assert (by_output["r"].status, by_output["r"].read.high, by_output["r"].written.high) == (Status.PRICED, 0, 0)
+    assert report.memory.activations.high == 2 * 64 + 2 * 32 + 2 * 32 * 4  # q, what the product writes, y
 
 
 def test_a_weight_only_product_reads_the_weight_as_it_is_stored():

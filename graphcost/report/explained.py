@@ -68,7 +68,8 @@ def _kernel(call: Call) -> str:
         return "its work is left out: the kernel that reads its output computes on the quantized values"
     if call.fusion is Fusion.INSIDE:
         return "the kernel that reads its output does this work, in every run; nothing is written between them"
-    return f"reads the quantized values: {', '.join(str(one) for one in call.reads or () if one)}"
+    written = f"; writes {', '.join(map(str, call.writes))}" if call.writes else ""
+    return f"reads the quantized values: {', '.join(str(one) for one in call.reads or () if one)}{written}"
 
 
 def _values(formal: tuple[str, ...], names: tuple[str, ...], types: Iterable[Type | None]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from graphcost.call import Fusion, Schema
@@ -52,21 +52,14 @@ class Entry:
     """Inputs that hold no weight although their type could be one: attributes in disguise, scales, initial states."""
     packed: Mapping[str, Elements] = field(default_factory=dict)
     """Inputs that hold several elements in one, and how many elements that makes."""
+    state: frozenset[str] = frozenset()
+    """Outputs that hold what a later run reads as its past: the cache of keys and values."""
 
     @property
     def is_free(self) -> bool:
         """Whether it is declared to compute nothing."""
         return self.terms is None
 
-
-_PACKAGES = {
-    "com.microsoft": "contrib",
-    "com.microsoft.nchwc": "contrib",
-    "com.ms.internal.nhwc": "contrib",
-    "ai.onnx.ml": "ml",
-    "ai.onnx.preview.training": "ml",
-}
-"""Where the rules of a domain stand that few models name: they are imported when one does."""
 
 _entries: dict[tuple[str, str], list[Entry]] = {}
 _signatures: dict[tuple[str, str], Schema] = {}
@@ -122,7 +115,11 @@ def put(entry: Entry) -> None:
 
 def each_once(call: Call) -> tuple[int, int]:
     """Return the default traffic: each input is read once, each output written once."""
-    return _bytes(call.inputs if call.reads is None else call.reads), _bytes(call.outputs)
+    read, written = (
+        call.inputs if call.reads is None else call.reads,
+        call.outputs if call.writes is None else call.writes,
+    )
+    return _bytes(read), _bytes(written)
 
 
 def moves_output(call: Call) -> tuple[int, int]:
@@ -169,19 +166,21 @@ def rule(
     overwrites: bool = False,
     not_weights: str = "",
     packed: Mapping[str, Elements] | None = None,
+    state: str = "",
     doc: str = "",
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the formula of some operators.
 
     It takes a Call and yields Terms; `doc`, or its docstring, gives formula, shapes, assumptions and `Source:`.
-    `not_weights` names the inputs that hold no weight, `packed` those that hold several elements in one.
+    `not_weights` names the inputs that hold no weight, `packed` those that hold several elements in one, `state` the
+    outputs that a later run takes up again.
     """
 
     def register(function: Rule) -> Rule:
         text = doc or inspect.cleandoc(function.__doc__ or "")
-        excluded = frozenset(not_weights.split())
+        excluded, kept = frozenset(not_weights.split()), frozenset(state.split())
         for op_type in op_types:
-            add(Entry(op_type, domain, since, text, function, traffic, overwrites, excluded, packed or {}))
+            add(Entry(op_type, domain, since, text, function, traffic, overwrites, excluded, packed or {}, kept))
         return function
 
     return register
@@ -241,6 +240,49 @@ def types(*op_types: str, domain: str = "") -> Callable[[TypeRule], TypeRule]:
         return function
 
     return register
+
+
+def like_input(*op_types: str, domain: str = "", name: str = "") -> None:
+    """Say that the output of some operators has the type of an input: of the first, or of the one that is named."""
+
+    def as_input(call: Call) -> Iterator[Type]:
+        yield call.partial(name or call.schema.inputs[0])
+
+    types(*op_types, domain=domain)(as_input)
+
+
+class Domain:
+    """A domain of operators beside ai.onnx: what registers those of ai.onnx, for its own."""
+
+    def __init__(self, name: str) -> None:
+        """Take the domain's name."""
+        self.name = name
+        self.rule = partial(rule, domain=name)
+        self.free = partial(free, domain=name)
+        self.types = partial(types, domain=name)
+        self.like_input = partial(like_input, domain=name)
+
+    def signature(self, op_type: str, text: str, **defaults: Any) -> None:
+        """Give the names of an operator's inputs and outputs, and its attributes' defaults."""
+        signature(op_type, text, domain=self.name, **defaults)
+
+
+MICROSOFT = Domain("com.microsoft")
+"""onnxruntime's own operators."""
+NCHWC = Domain("com.microsoft.nchwc")
+"""onnxruntime's operators on channels in blocks."""
+NHWC = Domain("com.ms.internal.nhwc")
+"""onnxruntime's operators on channels last."""
+ML = Domain("ai.onnx.ml")
+"""Classical machine learning."""
+TRAINING = Domain("ai.onnx.preview.training")
+"""Optimizers."""
+
+_PACKAGES = {
+    **dict.fromkeys((MICROSOFT.name, NCHWC.name, NHWC.name), "contrib"),
+    **dict.fromkeys((ML.name, TRAINING.name), "ml"),
+}
+"""Where the rules of a domain stand that few models name: they are imported when one does."""
 
 
 def types_of(op_type: str, domain: str) -> TypeRule | None:
