@@ -86,7 +86,7 @@ def _analyze(source: ModelSource, settings: Settings) -> Report:
         preparation=group("preparation", (row for row in top if row.cost.status is Status.PREPARATION)),
         shape=group("shape", (row for row in top if row.cost.status is Status.SHAPE)),
         by_dtype=by_dtype(nodes),
-        weights=Weights(total.parameters, stored_bytes(model, dtype), prepared_bytes(graph)),
+        weights=Weights(total.parameters, stored_bytes(model, dtype), prepared_bytes(graph), parameters.is_whole),
         memory=replace(ideal(graph, [one.id for one in nodes]), state=state(graph)),
         latency=tuple(
             flat(one, one.rate, total.value, convention) if one.rate else roofline(one, nodes, graph) for one in targets

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeGuard
 
 from graphcost.bounds import Bounds
@@ -34,8 +35,10 @@ class Parameters:
     """Elements of the parameters that each node is the first to read, those inside its bodies included."""
     findings: list[Finding] = field(default_factory=list)
     """Tensors of which it is doubtful that they are parameters; they are counted."""
-    _readers: dict[tuple[TypedGraph, frozenset[str]], dict[str, int]] = field(default_factory=dict)
-    _places: dict[Call, tuple[int, ...]] = field(default_factory=dict)
+    is_whole: bool = True
+    """Whether no operator without a price runs graphs, whose parameters nobody sees."""
+    _readers: dict[tuple[TypedGraph, frozenset[str]], dict[str, _Reading]] = field(default_factory=dict)
+    _places: dict[Call, dict[int, _Reading]] = field(default_factory=dict)
     _counted: set[object] = field(default_factory=set)
 
     def count(self, typed: TypedGraph) -> None:
@@ -50,68 +53,91 @@ class Parameters:
         readers = self.readers(typed, weights_outside)
         total = 0
         for candidate in _candidates(typed):
-            place = readers.get(candidate.name)
-            if place is not None and candidate.origin not in self._counted:
+            reading = readers.get(candidate.name)
+            if reading is not None and candidate.origin not in self._counted:
                 self._counted.add(candidate.origin)
-                total += self._add(candidate, typed, place)
+                total += self._add(candidate, typed, reading)
         for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
+            self.is_whole = self.is_whole and (bool(call.bodies) or not node.subgraphs)
             for body in call.bodies:
                 inner = self._count(body.graph, _handed_out(node, body, readers))
                 self.by_node[node] = self.by_node.get(node, 0) + inner
                 total += inner
         return total
 
-    def _add(self, candidate: _Candidate, typed: TypedGraph, place: int) -> int:
+    def _add(self, candidate: _Candidate, typed: TypedGraph, reading: _Reading) -> int:
         """Add a weight to the node that reads it first, and return how many parameters it holds."""
-        if place == len(typed.calls):  # read outside: the node that runs this graph carries it
-            return candidate.type.elements
-        node, call = typed.graph.nodes[place], typed.calls[place]
-        elements, doubt = _held(candidate, node, call)
+        elements = int(candidate.type.elements * reading.held)
+        if reading.place == len(typed.calls):  # read outside: the node that runs this graph carries it
+            return elements
+        node, call = typed.graph.nodes[reading.place], typed.calls[reading.place]
         self.by_node[node] = self.by_node.get(node, 0) + elements
+        doubt = reading.doubt or ("" if reading.held != 1 else _doubt(candidate, node, call))
         if doubt:
             message = f"{candidate.type} is counted among the parameters, which is doubtful: it is {doubt}"
             self.findings.append(Finding("doubtful-parameter", "info", candidate.name, message))
         return elements
 
-    def readers(self, typed: TypedGraph, weights_outside: frozenset[str]) -> dict[str, int]:
-        """Return for each value the first node that takes it as a weight, directly or through preparation.
+    def readers(self, typed: TypedGraph, weights_outside: frozenset[str]) -> dict[str, _Reading]:
+        """Return for each value how the first node reads it that takes it as a weight, directly or through preparation.
 
         What is a weight outside of a body is read behind its last node.
         """
         known = self._readers.get((typed, weights_outside))
         if known is not None:
             return known
-        found = dict.fromkeys(weights_outside, len(typed.calls))
+        found = dict.fromkeys(weights_outside, _Reading(len(typed.calls)))
+        scales = _dynamic_scales(typed.graph)
         for index in range(len(typed.calls) - 1, -1, -1):
             node, call = typed.graph.nodes[index], typed.calls[index]
-            place: int | None = index
+            later: _Reading | None = _Reading(index)
             if call.stage is Stage.PREPARATION:
-                place = min((found[name] for name in node.outputs if name in found), default=None)
-            if place is not None:
-                for name in self._weights(node, call, found):
-                    found[name] = min(place, found.get(name, place))
+                later = min((found[name] for name in node.outputs if name in found), default=None)
+            if later is not None and not (node.op_type == "Mul" and not scales.isdisjoint(node.inputs)):
+                for name, own in self._weights(node, call, found):
+                    new = replace(own, place=later.place) if own.held != 1 or own.doubt else later
+                    found[name] = min(new, found.get(name, new))
         self._readers[typed, weights_outside] = found
         return found
 
-    def _weights(self, node: Node, call: Call, readers: dict[str, int]) -> list[str]:
-        """Return the values that a node takes in a weight's place."""
+    def _weights(self, node: Node, call: Call, readers: dict[str, _Reading]) -> Iterator[tuple[str, _Reading]]:
+        """Yield the values that a node takes in a weight's place, and how it reads them."""
         if call.bodies:
-            return list(self._body_weights(node, call, readers))
-        places = self._places.get(call)
-        if places is None:
-            places = self._places[call] = _weight_places(call)
-        return [node.inputs[index] for index in places]
+            yield from self._body_weights(node, call, readers)
+            return
+        if call not in self._places:
+            self._places[call] = {index: _held(call, index) for index in _weight_places(call)}
+        yield from ((node.inputs[index], reading) for index, reading in self._places[call].items())
 
-    def _body_weights(self, node: Node, call: Call, readers: dict[str, int]) -> Iterator[str]:
+    def _body_weights(self, node: Node, call: Call, readers: dict[str, _Reading]) -> Iterator[tuple[str, _Reading]]:
         """Yield the values that the bodies of a node take in a weight's place; what a turn changes is none."""
         for body in call.bodies:
             inner = self.readers(body.graph, _handed_out(node, body, readers))
             pairs = zip(node.inputs, body.graph.graph.inputs, strict=False)
-            yield from (name for name, formal in pairs if name and formal in inner)
-            yield from (name for name in node.captures if name in inner)
+            yield from ((name, inner[formal]) for name, formal in pairs if name and formal in inner)
+            yield from ((name, inner[name]) for name in node.captures if name in inner)
 
 
-def _handed_out(node: Node, body: Body, readers: dict[str, int]) -> frozenset[str]:
+def _dynamic_scales(graph: Graph) -> set[str]:
+    """Return the scales that are computed in the run; what they are multiplied with is a scale, too."""
+    return {
+        node.outputs[1] for node in graph.nodes if node.op_type == "DynamicQuantizeLinear" and len(node.outputs) > 1
+    }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Reading:
+    """How a node reads a weight."""
+
+    place: int
+    """Which node of the graph it is."""
+    held: Fraction = Fraction(1)
+    """How many parameters each element holds: more than one where they are packed."""
+    doubt: str = ""
+    """Why that is not sure."""
+
+
+def _handed_out(node: Node, body: Body, readers: dict[str, _Reading]) -> frozenset[str]:
     """Return the outputs of a body that are weights where it is run; a Loop's first says whether it goes on."""
     names = body.graph.graph.outputs[1:] if node.op_type == "Loop" and node.subgraphs else body.graph.graph.outputs
     return frozenset(name for name, outer in zip(names, node.outputs, strict=False) if outer in readers)
@@ -129,7 +155,7 @@ class _Candidate:
 
 def _candidates(typed: TypedGraph) -> Iterator[_Candidate]:
     """Yield the stored tensors, then the generated ones, whose type could be that of a parameter."""
-    wide = {node.inputs[_WIDE[node.domain, node.op_type]] for node in typed.graph.nodes if _has_wide(node)}
+    wide = _wide(typed.graph)
     carries = _given_weights(typed)
     for name, value in typed.graph.values.items():
         if value.role == "initializer" and _could_be(value.type, is_wide=name in wide):
@@ -172,6 +198,20 @@ _WIDE = {
 """The inputs that hold quantized weights or biases even in 16 or 32 bits."""
 
 
+_HANDS_ON = frozenset({"Gather", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+
+
+def _wide(graph: Graph) -> set[str]:
+    """Return the values that fill such a place, directly or behind what only moves their elements."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        if _has_wide(node):
+            found.add(node.inputs[_WIDE[node.domain, node.op_type]])
+        elif node.op_type in _HANDS_ON and node.inputs and not found.isdisjoint(node.outputs):
+            found.add(node.inputs[0])
+    return found
+
+
 def _has_wide(node: Node) -> bool:
     place = _WIDE.get((node.domain, node.op_type))
     return place is not None and len(node.inputs) > place
@@ -195,18 +235,16 @@ def _weight_places(call: Call) -> tuple[int, ...]:
     )
 
 
-def _held(candidate: _Candidate, node: Node, call: Call) -> tuple[int, str]:
-    """Return how many parameters a weight holds, packed ones each, and what is doubtful about it."""
-    entry = registry.of(call)
-    formals = zip(node.inputs, call.schema.inputs, strict=False)
-    counts = entry.packed if entry else {}
-    packed = next((counts[formal] for name, formal in formals if name == candidate.name and formal in counts), None)
-    if packed is None:
-        return candidate.type.elements, _doubt(candidate, node, call)
+def _held(call: Call, place: int) -> _Reading:
+    """Return how a call reads the weight that is its input at a place: how much each element holds."""
+    entry, names, type_ = registry.of(call), call.schema.inputs, call.inputs[place]
+    count = entry.packed.get(names[place]) if entry and place < len(names) else None
+    if count is None or not isinstance(type_, TensorType) or not type_.is_known or not type_.elements:
+        return _Reading(place)
     try:
-        return packed(call), ""
+        return _Reading(place, Fraction(count(call), type_.elements))
     except (NodeError, UnknownShapeError) as fault:
-        return candidate.type.elements, f"packed, and what it holds is not known: {fault}"
+        return _Reading(place, doubt=f"packed, and what it holds is not known: {fault}")
 
 
 def _doubt(candidate: _Candidate, node: Node, call: Call) -> str:

@@ -98,7 +98,7 @@ class _Scene:
     def _is_integer(self, node: Node) -> bool:
         """Return whether a product of bytes has an integer kernel: its scales and its bias fit, and what it writes.
 
-        It writes quantized values, or, of a matrix product without a bias of floats, whatever is read of it. Gemm's wants
+        It writes quantized values, or, of a matrix product without a bias of floats, whatever is read of it. Gemm wants
         zero points.
         """
         bias = node.inputs[2] if len(node.inputs) > 2 else ""

@@ -263,7 +263,7 @@ class Report:
         value = self.total.value
         names = ("flops", "cost") if self.settings.convention.unit == "FLOP" else ("cost",)
         return {
-            "parameters": Bounds.exactly(self.total.parameters),
+            "parameters": Bounds(self.total.parameters, self.total.parameters if self.weights.are_all_seen else None),
             "macs": self.total.macs,
             **(dict.fromkeys(names, value) if value else {}),
             "bytes_read": self.total.read,

@@ -21,6 +21,8 @@ class Weights:
     """Bytes stored, by element type; types below a byte packed."""
     prepared: Bounds
     """Bytes that preparation leaves behind: transposed copies, dequantized or generated weights."""
+    are_all_seen: bool = True
+    """Whether no operator without a price runs graphs, which may hold more parameters."""
 
     @property
     def bytes(self) -> int:

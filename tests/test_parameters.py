@@ -251,3 +251,54 @@ def test_packed_weights_count_what_they_hold():
     report = analyze(built)
     assert report.total.parameters == 64 * 32
     assert report.weights.bytes == 64 * 32 // 2 + 32 * 2 * 4
+
+
+NBITS = "com.microsoft.MatMulNBits <K = 32, N = 4, bits = 4, block_size = 32>"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "functions"),
+    [
+        (["b3 = Reshape(b, sh)", f"y = {NBITS} (x, b3, s)"], ""),
+        (
+            ["b3 = Reshape(b, sh)", "y = local.f(x, b3, s)"],
+            f'<domain: "local", opset_import: ["com.microsoft" : 1]> f (x, b, s) => (y) {{ y = {NBITS} (x, b, s) }}',
+        ),
+    ],
+)
+def test_packed_weights_count_what_they_hold_behind_preparation_and_in_functions(nodes, functions):
+    signature = "float[2,32] x => float[2,4] y <uint8[4,16] b, float[4] s, int64[3] sh = {4, 1, 16}>"
+    built = model(signature, *nodes, functions=functions, domains=', "com.microsoft": 1, "local": 1')
+    assert analyze(built).total.parameters == 32 * 4
+
+
+def test_scales_of_dynamic_quantization_are_no_parameters():
+    built = model(
+        "float[2,8] x => float[2,4] y <int8[8,4] w, float[4] ws>",
+        "q, xs, xz = DynamicQuantizeLinear(x)",
+        "p = MatMulInteger(q, w, xz)",
+        "f = Cast <to = 1> (p)",
+        "s = Mul(xs, ws)",
+        "y = Mul(f, s)",
+    )
+    assert analyze(built).total.parameters == 8 * 4
+
+
+def test_wide_weights_count_behind_a_gather():
+    built = model(
+        "int64[2] i => float[2,4] y <uint16[10,4] w, float s = {0.1}>",
+        "g = Gather(w, i)",
+        "y = DequantizeLinear(g, s)",
+    )
+    assert analyze(built).total.parameters == 10 * 4
+
+
+def test_graphs_of_an_operator_without_a_price_leave_the_parameters_open():
+    built = model(
+        "float[1,2] x => float[a] y",
+        "y = my.Search(x) <decoder = d (float[1,2] h) => (float[1,2] o) <float[2,2] w = {1, 2, 3, 4}> { o = MatMul(h, w) }>",
+        domains=', "my": 1',
+    )
+    report = analyze(built)
+    assert report.bounds["parameters"].high is None
+    assert not report.complete

@@ -63,6 +63,11 @@ INTEGER = {
         *(QX, DX, DW, "e = MatMul(f, g)", "c = Relu(e)", QY, DY),
         opset=21,
     ),
+    "signed values, unsigned weights": model(
+        f"{ROWS} <uint8[64,32] w, float s = {{0.2}}, float u = {{0.1}}, int8 z = {{0}}>",
+        *(QX, DX, DW, "c = MatMul(f, g)", QY, DY),
+        opset=21,
+    ),
     "matmul": rows("c = MatMul(f, g)", QY, DY),
     "matmul that writes floats": rows("y = MatMul(f, g)"),
     "matmul of two activations": model(
