@@ -296,7 +296,8 @@ def test_wide_weights_count_behind_a_gather():
 def test_graphs_of_an_operator_without_a_price_leave_the_parameters_open():
     built = model(
         "float[1,2] x => float[a] y",
-        "y = my.Search(x) <decoder = d (float[1,2] h) => (float[1,2] o) <float[2,2] w = {1, 2, 3, 4}> { o = MatMul(h, w) }>",
+        "y = my.Search(x) <decoder = d (float[1,2] h) => (float[1,2] o) <float[2,2] w = {1, 2, 3, 4}>"
+        " { o = MatMul(h, w) }>",
         domains=', "my": 1',
     )
     report = analyze(built)

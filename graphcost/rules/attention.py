@@ -1,17 +1,19 @@
-"""Attention of ai.onnx, and which outputs of all attention operators are the state that a later run takes up again.
+"""Attention of ai.onnx.
 
 FlexAttention has no rule: its modifiers are graphs, which a Call does not carry, so their work would be missing.
 """
 
 from __future__ import annotations
 
+from operator import add, floordiv, mul
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.registry import rule, types
-from graphcost.rules.scores import Sizes, Steps, attend, hidden, plus
+from graphcost.rules.shared.float_codes import named_float_or
+from graphcost.rules.shared.scaled_dot_product import Sizes, Steps, attend, hidden_pairs
+from graphcost.rules.shared.sizes import where_known
 from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,36 +22,8 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Shape
 
-_KEY_VALUE = ("present_key", "present_value")
 
-STATE: dict[tuple[str, str], tuple[str, ...]] = {
-    ("", "Attention"): _KEY_VALUE,
-    ("", "LinearAttention"): ("present_state",),
-    ("", "CausalConvWithState"): ("present_state",),
-    (MICROSOFT, "Attention"): ("present",),
-    (MICROSOFT, "CausalConvWithState"): ("present_state",),
-    (MICROSOFT, "DecoderAttention"): ("new_key_cache", "new_value_cache"),
-    (MICROSOFT, "DecoderMaskedMultiHeadAttention"): _KEY_VALUE,
-    (MICROSOFT, "DecoderMaskedSelfAttention"): ("present",),
-    (MICROSOFT, "DynamicSparseAttention"): _KEY_VALUE,
-    (MICROSOFT, "GatedDeltaNet"): ("final_state",),
-    (MICROSOFT, "GroupQueryAttention"): _KEY_VALUE,
-    (MICROSOFT, "LinearAttention"): ("present_state",),
-    (MICROSOFT, "MultiHeadAttention"): _KEY_VALUE,
-    (MICROSOFT, "PagedAttention"): ("key_cache_out", "value_cache_out"),
-    (MICROSOFT, "PackedSparseAttentionIndexer"): ("present_key_state", "present_kv_buffer", "present_gate_buffer"),
-    (MICROSOFT, "QAttention"): ("present",),
-    (MICROSOFT, "SparseAttention"): _KEY_VALUE,
-    (MICROSOFT, "SparseAttentionIndexer"): ("present_key", "present_proj_buffer"),
-    (MICROSOFT, "SparsePagedAttention"): ("key_cache_out", "value_cache_out"),
-    (MICROSOFT, "VarlenCausalConvWithState"): ("final_state",),
-}
-"""The outputs, by domain and operator, that hold what a later run reads as its past: the cache of keys and values."""
-
-_PRECISION = {1: DType.FLOAT32, 10: DType.FLOAT16, 11: DType.FLOAT64, 16: DType.BFLOAT16}
-
-
-@rule("Attention", since=23)
+@rule("Attention", since=23, state="present_key present_value")
 def attention(call: Call) -> Iterator[Term]:
     """Y = softmax(softcap * tanh((Q * sqrt(scale)) * (K * sqrt(scale))^T / softcap) + attn_mask) * V.
 
@@ -80,20 +54,15 @@ def _scale(call: Call, size: int) -> float:
 def _steps(call: Call) -> Steps:
     mask = call.optional("attn_mask")
     chooses = mask is not None and mask.dtype is DType.BOOL
-    code = call.attr_or("softmax_precision", int, 0)
-    if code and code not in _PRECISION:
-        raise call.error(f"wants softmax_precision to be one of {', '.join(map(str, _PRECISION))}, it is {code}")
     return Steps(
         softcap=max(call.attr("softcap", float), 0),
         chosen=int(chooses),
         added=int(mask is not None and not chooses),
-        guarded=mask is not None or _nonpad(call) is not None or call.attr_or("left_window_size", int, -1) >= 0,
-        softmax_dtype=_PRECISION.get(code),
+        guarded=mask is not None
+        or call.has_input("nonpad_kv_seqlen")
+        or call.attr_or("left_window_size", int, -1) >= 0,
+        softmax_dtype=named_float_or(call, "softmax_precision", None),
     )
-
-
-def _nonpad(call: Call) -> TensorType | None:
-    return call.optional("nonpad_kv_seqlen") if "nonpad_kv_seqlen" in call.schema.inputs else None
 
 
 def _sizes(call: Call) -> Sizes:
@@ -108,8 +77,8 @@ def _sizes(call: Call) -> Sizes:
         raise call.error(f"wants q_num_heads to be a multiple of the {kv_heads} heads of K, it is {heads}")
     past = _past(call, "past_key", (batch, kv_heads, size))
     _past(call, "past_value", (batch, kv_heads, v_size))
-    concealed = _hidden(call, queries, past + new, past)
-    return Sizes(batch=batch, heads=heads, queries=queries, keys=past + new, size=size, v_size=v_size, hidden=concealed)
+    hidden = _hidden(call, queries, past + new, past)
+    return Sizes(batch=batch, heads=heads, queries=queries, keys=past + new, size=size, v_size=v_size, hidden=hidden)
 
 
 def _split(call: Call, name: str, attribute: str) -> tuple[int, ...]:
@@ -119,7 +88,7 @@ def _split(call: Call, name: str, attribute: str) -> tuple[int, ...]:
 
 def _parts(call: Call, tensor: TensorType, name: str, attribute: str) -> Shape:
     """Return batch, heads, length and head size of an input of rank 3 or 4, as far as they are known."""
-    shape = tensor.shape or ()
+    shape = shape_of(tensor)
     if len(shape) == 4:
         return shape
     if len(shape) != 3:
@@ -127,7 +96,7 @@ def _parts(call: Call, tensor: TensorType, name: str, attribute: str) -> Shape:
     heads, width = call.attr(attribute, int), shape[2]
     if heads < 1 or (isinstance(width, int) and width % heads):
         raise call.error(f"wants {attribute} to be a divisor of the {width} of {name}, it is {heads}")
-    return shape[0], heads, shape[1], width // heads if isinstance(width, int) else None
+    return shape[0], heads, shape[1], where_known(floordiv, width, heads)
 
 
 def _past(call: Call, name: str, wanted: tuple[int, int, int]) -> int:
@@ -143,9 +112,9 @@ def _past(call: Call, name: str, wanted: tuple[int, int, int]) -> int:
 
 def _hidden(call: Call, queries: int, keys: int, past: int) -> int:
     right = 0 if call.attr("is_causal", int) else call.attr_or("right_window_size", int, -1)
-    if _nonpad(call):
-        return hidden(queries, keys, keys - queries, right=right)
-    return hidden(queries, keys, past, left=call.attr_or("left_window_size", int, -1), right=right)
+    if call.has_input("nonpad_kv_seqlen"):
+        return hidden_pairs(queries, keys, keys - queries, right=right)
+    return hidden_pairs(queries, keys, past, left=call.attr_or("left_window_size", int, -1), right=right)
 
 
 @types("Attention")
@@ -155,15 +124,10 @@ def attention_types(call: Call) -> Iterator[TensorType]:
     batch, heads, queries, _ = _parts(call, q, "Q", "q_num_heads")
     _, kv_heads, new, size = _parts(call, k, "K", "kv_num_heads")
     v_size = _parts(call, v, "V", "kv_num_heads")[3]
-    past = _parts(call, call.partial("past_key"), "past_key", "kv_num_heads")[2] if _is_given(call, "past_key") else 0
-    total = plus(past, new)
-    joined = heads * v_size if isinstance(heads, int) and isinstance(v_size, int) else None
-    yield TensorType(q.dtype, (batch, queries, joined) if len(q.shape or ()) == 3 else (batch, heads, queries, v_size))
+    past = _parts(call, call.partial("past_key"), "past_key", "kv_num_heads")[2] if call.has_input("past_key") else 0
+    total = where_known(add, past, new)
+    joined = where_known(mul, heads, v_size)
+    yield TensorType(q.dtype, (batch, queries, joined) if len(shape_of(q)) == 3 else (batch, heads, queries, v_size))
     yield TensorType(k.dtype, (batch, kv_heads, total, size))
     yield TensorType(v.dtype, (batch, kv_heads, total, v_size))
     yield TensorType(q.dtype, (batch, heads, queries, total))
-
-
-def _is_given(call: Call, name: str) -> bool:
-    place = call.schema.inputs.index(name)
-    return place < len(call.inputs) and call.inputs[place] is not None

@@ -8,12 +8,12 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import SILU
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.rules.scores import dims_of
+from graphcost.rules.registry import MICROSOFT, each_once, rule
+from graphcost.rules.shared.scaled_dot_product import dims_of
+from graphcost.rules.shared.sizes import where_known
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,27 +23,25 @@ if TYPE_CHECKING:
     from graphcost.types import Dim
 
 
-signature(
+MICROSOFT.signature(
     "CausalConvWithState",
     "input weight bias? past_state? -> output present_state",
-    domain=MICROSOFT,
     state_window=0,
     channels_last=0,
     dilation=1,
     ndim=1,
     activation="none",
 )
-signature(
+MICROSOFT.signature(
     "VarlenCausalConvWithState",
     "input weight cumulative_sequence_length bias? initial_state capture_count? -> output final_state state_update?",
-    domain=MICROSOFT,
     state_update_capacity=0,
     dilation=1,
     activation="none",
 )
 
 
-def _reads_last_state(call: Call) -> tuple[int, int]:
+def reads_last_state(call: Call) -> tuple[int, int]:
     """Return the traffic: of a window of past states only the last is read."""
     read, written = each_once(call)
     window, past = call.attr_or("state_window", int, 0), call.optional("past_state")
@@ -51,9 +49,14 @@ def _reads_last_state(call: Call) -> tuple[int, int]:
     return read - unread, written
 
 
-@rule("CausalConvWithState", since=27, not_weights="past_state")
-@rule("CausalConvWithState", domain=MICROSOFT, traffic=_reads_last_state, not_weights="past_state")
-@rule("VarlenCausalConvWithState", domain=MICROSOFT, not_weights="initial_state")
+@rule("CausalConvWithState", since=27, not_weights="past_state", state="present_state")
+@MICROSOFT.rule(
+    "CausalConvWithState",
+    traffic=reads_last_state,
+    not_weights="past_state",
+    state="present_state",
+)
+@MICROSOFT.rule("VarlenCausalConvWithState", not_weights="initial_state", state="final_state")
 def causal_conv_with_state(call: Call) -> Iterator[Term]:
     """Output[n, c, t] = activation(bias[c] + sum over j of padded[n, c, t + j*dilation] * weight[c, 0, j]).
 
@@ -71,10 +74,7 @@ def causal_conv_with_state(call: Call) -> Iterator[Term]:
     yield work("X*W", Arith.MAC, wrt=("input", "weight"), outputs=x.elements, kernel=prod(weight.dims[2:]))
     if call.optional("bias"):
         yield work("+ bias", Arith.ADD, outputs=x.elements)
-    activation = call.attr("activation", str)
-    if activation not in {"none", "silu", "swish"}:
-        raise call.error(f"wants activation to be none, silu or swish, it is {activation!r}")
-    if activation != "none":
+    if call.choice("activation", ("none", "silu", "swish")) != "none":
         yield from SILU.over(x.elements)
 
 
@@ -86,7 +86,7 @@ def _check_channels(call: Call, x: TensorType, weight: TensorType) -> None:
         raise call.error(f"wants weight of shape ({channels}, 1, kernel), it is {weight.dims}")
 
 
-@types("CausalConvWithState", domain=MICROSOFT)
+@MICROSOFT.types("CausalConvWithState")
 def causal_conv_types(call: Call) -> Iterator[TensorType]:
     """The output is as the input, a state (batch, channels, past); the state of more than one axis is not specified."""
     x, past, window = call.partial("input"), _past(call), call.attr("state_window", int)
@@ -97,7 +97,7 @@ def causal_conv_types(call: Call) -> Iterator[TensorType]:
         yield TensorType(x.dtype, (window, *state) if window else state)
 
 
-@types("VarlenCausalConvWithState", domain=MICROSOFT)
+@MICROSOFT.types("VarlenCausalConvWithState")
 def varlen_causal_conv_types(call: Call) -> Iterator[TensorType]:
     """The output is as the input, the final state as the initial one, an update has C inputs of each sequence."""
     x, state = call.partial("input"), call.partial("initial_state")
@@ -108,5 +108,5 @@ def varlen_causal_conv_types(call: Call) -> Iterator[TensorType]:
 
 
 def _past(call: Call) -> Dim:
-    kernel = (call.partial("weight").shape or (None,))[-1]
-    return (kernel - 1) * call.attr("dilation", int) if isinstance(kernel, int) else None
+    kernel, dilation = (shape_of(call.partial("weight")) or (None,))[-1], call.attr("dilation", int)
+    return where_known(lambda size: (size - 1) * dilation, kernel)

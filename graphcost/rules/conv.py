@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.rules.registry import rule, types
-from graphcost.rules.windows import convolved, deconvolved, per_axis, ranked
+from graphcost.rules.shared.window_types import convolved, deconvolved, per_axis, ranked
 from graphcost.terms import Arith, Term, work
 
 if TYPE_CHECKING:

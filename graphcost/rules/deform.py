@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules import interpolation
 from graphcost.rules.conv import bias, convolution
 from graphcost.rules.registry import rule, types
-from graphcost.rules.windows import convolved, ranked
+from graphcost.rules.shared import interpolation
+from graphcost.rules.shared.window_types import convolved, ranked
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.rules.registry import rule, types
-from graphcost.rules.scalars import integer
 from graphcost.rules.search import insertions
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
@@ -82,9 +81,9 @@ def _sizes(call: Call) -> tuple[int, int, int]:
 
 def _most_kept(call: Call) -> int | None:
     """Return how many boxes of a class are kept at most; None where that isn't known."""
-    if call.optional("max_output_boxes_per_class") is None:
+    if not call.has_input("max_output_boxes_per_class"):
         return 0
-    known = integer(call, "max_output_boxes_per_class")
+    known = call.known_integer("max_output_boxes_per_class")
     return None if known is None else max(known, 0)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import each_once, rule, signature, types
+from graphcost.rules.registry import MICROSOFT, each_once, rule
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
 
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-def traffic(call: Call) -> tuple[int, int]:
+def _mask_alone(call: Call) -> tuple[int, int]:
     """Return the bytes of a Dropout: in inference only the mask is written, where it is asked for."""
     if _trains(call):
         return each_once(call)
     return 0, call.output("mask").bytes if call.has_output("mask") else 0
 
 
-@rule("Dropout", traffic=traffic, overwrites=True, not_weights="ratio training_mode")
+@rule("Dropout", traffic=_mask_alone, overwrites=True, not_weights="ratio training_mode")
 def dropout(call: Call) -> Iterator[Term]:
     """Dropout = data * mask * scale, with mask = (random >= ratio) and scale = 1 / (1 - ratio) known beforehand.
 
@@ -38,26 +37,26 @@ def dropout(call: Call) -> Iterator[Term]:
     yield from _dropped(call.output("output").elements)
 
 
-signature("BiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)
-signature("BitmaskBiasDropout", "data bias residual? ratio? training_mode? -> output mask?", domain=MICROSOFT)
-signature("BitmaskDropout", "data ratio? training_mode? -> output mask?", domain=MICROSOFT)
+MICROSOFT.signature("BiasDropout", "data bias residual? ratio? training_mode? -> output mask?")
+MICROSOFT.signature("BitmaskBiasDropout", "data bias residual? ratio? training_mode? -> output mask?")
+MICROSOFT.signature("BitmaskDropout", "data ratio? training_mode? -> output mask?")
 
 
-@types("BiasDropout", domain=MICROSOFT)
+@MICROSOFT.types("BiasDropout")
 def bias_dropout_types(call: Call) -> Iterator[TensorType]:
     """The output has the type of data, and so has the mask, as booleans."""
     data = call.partial("data")
     yield from (data, replace(data, dtype=DType.BOOL))
 
 
-@types("BitmaskDropout", "BitmaskBiasDropout", domain=MICROSOFT)
+@MICROSOFT.types("BitmaskDropout", "BitmaskBiasDropout")
 def bitmask_types(call: Call) -> Iterator[TensorType]:
     """The output has the type of data, and the mask holds 32 elements in each of its own."""
     data = call.partial("data")
     yield from (data, TensorType(DType.UINT32, (-(-data.elements // 32) if data.is_known else None,)))
 
 
-@rule("BitmaskDropout", domain=MICROSOFT, traffic=traffic, overwrites=True)
+@MICROSOFT.rule("BitmaskDropout", traffic=_mask_alone, overwrites=True)
 def bitmask_dropout(call: Call) -> Iterator[Term]:
     """Output = data * mask * scale, as Dropout; packing the mask into bits is a change of representation.
 
@@ -69,7 +68,7 @@ def bitmask_dropout(call: Call) -> Iterator[Term]:
         yield from _dropped(call.output("output").elements)
 
 
-@rule("BiasDropout", "BitmaskBiasDropout", domain=MICROSOFT, overwrites=True)
+@MICROSOFT.rule("BiasDropout", "BitmaskBiasDropout", overwrites=True)
 def bias_dropout(call: Call) -> Iterator[Term]:
     """Output = Dropout(data + bias) + residual; without a true `training_mode`, data + bias + residual.
 
@@ -97,6 +96,4 @@ def _dropped(outputs: int) -> Iterator[Term]:
 def _trains(call: Call) -> bool:
     if not call.domain and call.opset < 7:
         return call.attr("is_test", int) == 0
-    if "training_mode" not in call.schema.inputs or call.optional("training_mode") is None:
-        return False
-    return bool(call.scalar("training_mode"))
+    return call.has_input("training_mode") and bool(call.scalar("training_mode"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.registry import rule, types
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Equation:
 def einsum_type(call: Call) -> Iterator[TensorType]:
     """The output has an axis for each index of the right-hand side."""
     operands = _operands(call)
-    shapes = [one.shape or () for one in operands]
+    shapes = [shape_of(one) for one in operands]
     equation = _equation(call, shapes)
     sizes = _sizes(call, equation, shapes)
     yield TensorType(operands[0].dtype, tuple(sizes[index] for index in equation.output))

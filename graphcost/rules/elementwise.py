@@ -142,10 +142,7 @@ def gelu(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Gelu.html
     """
-    approximate = call.attr("approximate", str)
-    if approximate not in GELU:
-        raise call.error(f"wants approximate to be one of {', '.join(GELU)}, it is {approximate!r}")
-    return GELU[approximate].terms(call)
+    return GELU[call.choice("approximate", GELU)].terms(call)
 
 
 @_elementwise("Where")

@@ -6,15 +6,15 @@ They are mostly made of constants, once: then their work is preparation, or shap
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from math import ceil, isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import row
-from graphcost.rules.from_values import range_types
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
+from graphcost.rules.registry import MICROSOFT, rule, types
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,20 +25,56 @@ if TYPE_CHECKING:
 
 ADD, MUL, DIV, TRIG = Arith.ADD, Arith.MUL, Arith.DIV, Arith.TRIG
 
-signature("Range", "start limit delta? -> Y", domain=MICROSOFT)
+MICROSOFT.signature("Range", "start limit delta? -> Y")
 
 
-@types("Range", domain=MICROSOFT)
+@types("Range")
+def range_types(call: Call) -> Iterator[TensorType]:
+    """The output holds ceil((limit - start) / delta) elements, none where that is negative.
+
+    Runtimes compute it in different precisions; where the number of elements depends on that, it is not known. They
+    take inputs of one element, whatever their rank; onnx's inference refuses any but scalars.
+    """
+    dtypes = {one.dtype for one in call.inputs if isinstance(one, TensorType) and one.dtype}
+    if len(dtypes) > 1 or not all(one.is_float or one.is_integer for one in dtypes):
+        raise call.error(f"wants numbers of one type, has {', '.join(sorted(one.value for one in dtypes))}")
+    dtype = next(iter(dtypes), None)
+    start, limit, delta = (None if one is None else one.ravel() for one in call.constants)
+    if start is None or limit is None or delta is None:
+        yield TensorType(dtype, (None,))
+        return
+    if any(one.size != 1 for one in (start, limit, delta)) or not delta[0]:
+        raise call.error("wants start, limit and delta to have 1 element each, delta other than 0")
+    yield TensorType(dtype, (_steps(start[0], limit[0], delta[0]),))
+
+
+def _steps(start: Any, limit: Any, delta: Any) -> int | None:
+    """Return how many steps of a length lead from a number up to another; None where rounding decides."""
+    if start.dtype.kind in "iu":
+        return max(-((int(start) - int(limit)) // int(delta)), 0)
+    single = [np.float32(one) if one.dtype.itemsize < 4 else one for one in (start, limit, delta)]
+    double = [float(one) for one in single]
+    with np.errstate(all="ignore"):
+        quotients = {
+            float((single[1] - single[0]) / single[2]),
+            float(single[1] - single[0]) / double[2],
+            (double[1] - double[0]) / double[2],
+        }
+    sizes = {max(ceil(one), 0) if isfinite(one) else None for one in quotients}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+@MICROSOFT.types("Range")
 def range_of_microsoft_type(call: Call) -> Iterator[Type | None]:
     """As for ai.onnx's Range, with a delta of 1 where there is none."""
-    start, limit, delta = (*call.constants, None, None, None)[:3]
-    if start is not None and (len(call.inputs) < 3 or call.inputs[2] is None):
+    start, limit, delta = (call.known(name) for name in call.schema.inputs)
+    if start is not None and not call.has_input("delta"):
         delta = np.ones(1, start.dtype)
     yield from range_types(replace(call, constants=(start, limit, delta)))
 
 
 @rule("Range", not_weights="start limit delta")
-@rule("Range", domain=MICROSOFT, not_weights="start limit delta")
+@MICROSOFT.rule("Range", not_weights="start limit delta")
 def arithmetic_range(call: Call) -> Iterator[Term]:
     """Range = start + i * delta, for as many i as the output has elements.
 
@@ -58,8 +94,7 @@ WINDOWS = {
 
 
 def _window(call: Call) -> Iterator[Term]:
-    dtype = call.output("output").dtype
-    return (replace(term, dtype=dtype) for term in WINDOWS[call.op_type].terms(call))
+    return in_type(call.output("output").dtype, WINDOWS[call.op_type].terms(call))
 
 
 for _op_type, _row in WINDOWS.items():
@@ -96,8 +131,7 @@ def mel_weight_matrix(call: Call) -> Iterator[Term]:
         yield work("2595 * log10(1 + f / 700)", arith, dtype=dtype, ends=2, per_end=times)
     yield work("step = (high - low) / edges", ADD, dtype=dtype, steps=1)
     yield work("step = (high - low) / edges", DIV, dtype=dtype, steps=1)
-    for term in _EDGE.over(triangles + 2):
-        yield replace(term, dtype=dtype)
+    yield from in_type(dtype, _EDGE.over(triangles + 2))
     yield work("center - lower, upper - center", ADD, dtype=dtype, triangles=triangles, sides=2)
     yield work("side = 0", Arith.CMP, dtype=dtype, triangles=triangles, sides=2)
     yield work("j - lower, upper - j", ADD, dtype=dtype, least=0, places=2 * bins + triangles)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, rule
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType, shape_of
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from graphcost.types import Dim
 
 
-signature("Inverse", "X -> Y", domain=MICROSOFT)
-signature("SparseToDenseMatMul", "A B -> Y", domain=MICROSOFT, transA=0, transB=0, alpha=1.0)
+MICROSOFT.signature("Inverse", "X -> Y")
+MICROSOFT.signature("SparseToDenseMatMul", "A B -> Y", transA=0, transB=0, alpha=1.0)
 
 
 @rule("Det", since=11)
@@ -40,13 +39,10 @@ def det(call: Call) -> Iterator[Term]:
     yield work("sign of the swaps", Arith.SIGN, least=0, matrices=matrices, signs=min(max(n - 1, 0), 1))
 
 
-@types("Inverse", domain=MICROSOFT)
-def inverse_type(call: Call) -> Iterator[TensorType]:
-    """The inverse is as X."""
-    yield call.partial("X")
+MICROSOFT.like_input("Inverse")
 
 
-@rule("Inverse", domain=MICROSOFT)
+@MICROSOFT.rule("Inverse")
 def inverse(call: Call) -> Iterator[Term]:
     """Y = X^-1: X = P*L*U is eliminated, then L*U*Y = P^-1 is solved, column by column, forwards and backwards.
 
@@ -80,7 +76,7 @@ def _elimination(matrices: int, n: int) -> Iterator[Term]:
     yield work("x - factor * row", Arith.ADD, matrices=matrices, elements=squares)
 
 
-@types("SparseToDenseMatMul", domain=MICROSOFT)
+@MICROSOFT.types("SparseToDenseMatMul")
 def sparse_to_dense_matmul_type(call: Call) -> Iterator[TensorType]:
     """Y has the rows of A and the columns of B."""
     b = call.partial("B")
@@ -95,7 +91,7 @@ def _read(call: Call, name: str, transposed: str) -> tuple[Dim, Dim]:
     return (dims[1], dims[0]) if call.attr(transposed, int) else (dims[0], dims[1])
 
 
-@rule("SparseToDenseMatMul", domain=MICROSOFT)
+@MICROSOFT.rule("SparseToDenseMatMul")
 def sparse_to_dense_matmul(call: Call) -> Iterator[Term]:
     """Y = alpha * A * B, with a multiply-accumulate for each stored element of A and each column of B.
 

@@ -6,17 +6,17 @@ work for the same result. A first state of zeros counts as any other, and the ty
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
+from graphcost.rules.causal_conv import reads_last_state
 from graphcost.rules.elementwise import TABLE
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.rules.scores import dims_of
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules.registry import MICROSOFT, rule
+from graphcost.rules.shared.scaled_dot_product import dims_of
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +24,19 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-_RULES = ("linear", "gated", "delta", "gated_delta")
-
-signature(
+MICROSOFT.signature(
     "LinearAttention",
     "query key value past_state? decay? beta? -> output present_state",
-    domain=MICROSOFT,
     chunk_size=64,
     state_window=0,
     scale=0.0,
     update_rule="gated_delta",
 )
-signature("LinearAttentionGate", "a dt_bias decay_scale b? -> decay beta?", domain=MICROSOFT)
-signature(
+MICROSOFT.signature("LinearAttentionGate", "a dt_bias decay_scale b? -> decay beta?")
+MICROSOFT.signature(
     "GatedDeltaNet",
     "query key? value? cu_seqlens? decay? beta? initial_state? a_log? dt_bias? capture_count? state_update_active?"
     " -> output final_state? state_update?",
-    domain=MICROSOFT,
     state_update_capacity=0,
     chunk_size=64,
     beta_activation="none",
@@ -52,7 +48,7 @@ signature(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Heads:
     """The sizes of a linear attention."""
 
     tokens: int
@@ -67,7 +63,7 @@ class Memory:
     """Elements of a value."""
 
 
-def _recurrence(call: Call, sizes: Memory) -> Iterator[Term]:
+def _recurrence(call: Call, sizes: Heads) -> Iterator[Term]:
     """Yield the work of S = exp(g) * S, S = S + k * (beta * (v - S*k)), o = scale * q*S for every token."""
     tokens, heads, k_size, v_size = sizes.tokens, sizes.heads, sizes.k_size, sizes.v_size
     if _decays(call):
@@ -93,23 +89,16 @@ def _corrects(call: Call) -> bool:
 
 
 def _rule(call: Call) -> str:
-    name = call.attr("update_rule", str)
-    if name not in _RULES:
-        raise call.error(f"wants update_rule to be one of {', '.join(_RULES)}, it is {name!r}")
-    return name
+    return call.choice("update_rule", ("linear", "gated", "delta", "gated_delta"))
 
 
-def _reads_last_state(call: Call) -> tuple[int, int]:
-    """Return the traffic: of a window of past states only the last is read."""
-    window, past = call.attr_or("state_window", int, 0), call.optional("past_state")
-    if not window or past is None:
-        return each_once(call)
-    read, written = each_once(call)
-    return read - past.bytes + past.bytes // window, written
-
-
-@rule("LinearAttention", since=27, not_weights="past_state")
-@rule("LinearAttention", domain=MICROSOFT, traffic=_reads_last_state, not_weights="past_state")
+@rule("LinearAttention", since=27, not_weights="past_state", state="present_state")
+@MICROSOFT.rule(
+    "LinearAttention",
+    traffic=reads_last_state,
+    not_weights="past_state",
+    state="present_state",
+)
 def linear_attention(call: Call) -> Iterator[Term]:
     """S = exp(g) * S + beta * k * (v - (exp(g) * S)^T k), o = scale * q^T S, token by token, for each head.
 
@@ -117,13 +106,15 @@ def linear_attention(call: Call) -> Iterator[Term]:
     head of the values. `update_rule` says whether S decays by exp(g), taken once per element of `decay`, and whether
     what S holds already is subtracted from v before beta, then k multiply it. Heads of the query that share a state
     read it each; com.microsoft also lets several states share a query. The scale, 1 / sqrt(k_size) unless it is given,
-    multiplies the output. Source: https://onnx.ai/onnx/operators/onnx__LinearAttention.html,
+    multiplies the output.
+
+    Source: https://onnx.ai/onnx/operators/onnx__LinearAttention.html,
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.LinearAttention
     """
-    yield from _recurrence(call, _memory(call))
+    yield from _recurrence(call, _heads(call))
 
 
-def _memory(call: Call) -> Memory:
+def _heads(call: Call) -> Heads:
     query, key, value = call.input("query"), call.input("key"), call.input("value")
     readers, heads = call.attr("q_num_heads", int), call.attr("kv_num_heads", int)
     k_size, v_size = _per_head(call, "query", readers), _per_head(call, "value", heads)
@@ -134,11 +125,11 @@ def _memory(call: Call) -> Memory:
     if max(readers, heads) % min(readers, heads) or (not call.domain and heads > readers):
         raise call.error(f"wants q_num_heads to be a multiple of kv_num_heads = {heads}, it is {readers}")
     tokens = query.dims[0] * query.dims[1]
-    return Memory(tokens=tokens, heads=heads, readers=max(readers, heads), k_size=k_size, v_size=v_size)
+    return Heads(tokens=tokens, heads=heads, readers=max(readers, heads), k_size=k_size, v_size=v_size)
 
 
 def _per_head(call: Call, name: str, heads: int) -> int:
-    dims = call.partial(name).shape or ()
+    dims = shape_of(call.partial(name))
     if len(dims) != 3:
         raise call.error(f"wants {name} of rank 3, it is of rank {len(dims)}")
     size = dims[2]
@@ -149,7 +140,7 @@ def _per_head(call: Call, name: str, heads: int) -> int:
     return size // heads
 
 
-@types("LinearAttention", domain=MICROSOFT)
+@MICROSOFT.types("LinearAttention")
 def linear_attention_types(call: Call) -> Iterator[TensorType]:
     """The output has the value heads' elements for each head that reads; the state one (k_size, v_size) per head."""
     query = call.partial("query")
@@ -162,7 +153,7 @@ def linear_attention_types(call: Call) -> Iterator[TensorType]:
     yield TensorType(past.dtype if past else query.dtype, (window, *state) if window else state)
 
 
-@rule("LinearAttentionGate", domain=MICROSOFT)
+@MICROSOFT.rule("LinearAttentionGate")
 def linear_attention_gate(call: Call) -> Iterator[Term]:
     """Decay = decay_scale * Softplus(a + dt_bias), beta = Sigmoid(b).
 
@@ -172,18 +163,13 @@ def linear_attention_gate(call: Call) -> Iterator[Term]:
     """
     a, dtype = call.input("a"), call.input("dt_bias").dtype
     yield work("a + dt_bias", Arith.ADD, dtype=dtype, elements=a.elements)
-    yield from _activation("Softplus", a.elements, dtype)
+    yield from in_type(dtype, TABLE["Softplus"].over(a.elements))
     yield work("decay_scale * Softplus", Arith.MUL, dtype=dtype, elements=a.elements)
     if b := call.optional("b"):
-        yield from _activation("Sigmoid", b.elements)
+        yield from TABLE["Sigmoid"].over(b.elements)
 
 
-def _activation(name: str, elements: int, dtype: DType | None = None) -> Iterator[Term]:
-    for term in TABLE[name].over(elements):
-        yield replace(term, dtype=dtype)
-
-
-@types("LinearAttentionGate", domain=MICROSOFT)
+@MICROSOFT.types("LinearAttentionGate")
 def gate_types(call: Call) -> Iterator[TensorType]:
     """Decay and beta are as the projections that they come from."""
     yield call.partial("a")
@@ -191,7 +177,7 @@ def gate_types(call: Call) -> Iterator[TensorType]:
         yield call.partial("b")
 
 
-@rule("GatedDeltaNet", domain=MICROSOFT, not_weights="initial_state")
+@MICROSOFT.rule("GatedDeltaNet", not_weights="initial_state", state="final_state")
 def gated_delta_net(call: Call) -> Iterator[Term]:
     """S = exp(g) * S + k * (beta * (v - (exp(g) * S)^T k)), o = scale * S^T q, token by token, for each value head.
 
@@ -203,22 +189,19 @@ def gated_delta_net(call: Call) -> Iterator[Term]:
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GatedDeltaNet
     """
-    sizes, k_heads = _packed_memory(call)
+    sizes, k_heads = _packed_heads(call)
     if call.attr("qk_l2_norm", int):
         yield from _unit_length(vectors=2 * sizes.tokens * k_heads, size=sizes.k_size)
     if _decays(call) and _activated(call, "gate_activation", "qwen"):
         yield from _gate(call)
     if _corrects(call) and _activated(call, "beta_activation", "sigmoid"):
         beta = call.input("beta")
-        yield from _activation("Sigmoid", beta.elements, beta.dtype)
+        yield from in_type(beta.dtype, TABLE["Sigmoid"].over(beta.elements))
     yield from _recurrence(call, sizes)
 
 
 def _activated(call: Call, attribute: str, name: str) -> bool:
-    found = call.attr(attribute, str)
-    if found not in {"none", name}:
-        raise call.error(f"wants {attribute} to be none or {name}, it is {found!r}")
-    return found == name
+    return call.choice(attribute, ("none", name)) == name
 
 
 def _gate(call: Call) -> Iterator[Term]:
@@ -226,7 +209,7 @@ def _gate(call: Call) -> Iterator[Term]:
     yield work("-exp(a_log)", Arith.EXP, dtype=a_log.dtype, heads=a_log.elements)
     yield work("-exp(a_log)", Arith.SIGN, dtype=a_log.dtype, heads=a_log.elements)
     yield work("decay + dt_bias", Arith.ADD, dtype=decay.dtype, elements=decay.elements)
-    yield from _activation("Softplus", decay.elements, decay.dtype)
+    yield from in_type(decay.dtype, TABLE["Softplus"].over(decay.elements))
     yield work("-exp(a_log) * Softplus", Arith.MUL, dtype=decay.dtype, elements=decay.elements)
 
 
@@ -237,7 +220,7 @@ def _unit_length(vectors: int, size: int) -> Iterator[Term]:
     yield work("x / sqrt(sum(x * x))", Arith.DIV, vectors=vectors, size=size)
 
 
-def _packed_memory(call: Call) -> tuple[Memory, int]:
+def _packed_heads(call: Call) -> tuple[Heads, int]:
     """Return the sizes and the heads of the keys."""
     query, key, value = call.input("query"), call.optional("key"), call.optional("value")
     if key and value:
@@ -251,14 +234,14 @@ def _packed_memory(call: Call) -> tuple[Memory, int]:
         tokens, k_heads = list(query.dims[:-1]), (query.dims[-1] - v_heads * v_size) // (2 * k_size or 1)
     if k_heads < 1 or v_heads % k_heads:
         raise call.error(f"wants the value's heads to be a multiple of the query's {k_heads}, there are {v_heads}")
-    return Memory(tokens=prod(tokens), heads=v_heads, readers=v_heads, k_size=k_size, v_size=v_size), k_heads
+    return Heads(tokens=prod(tokens), heads=v_heads, readers=v_heads, k_size=k_size, v_size=v_size), k_heads
 
 
-@types("GatedDeltaNet", domain=MICROSOFT)
+@MICROSOFT.types("GatedDeltaNet")
 def gated_delta_net_types(call: Call) -> Iterator[TensorType | None]:
     """The output is as the value, a state one (v_size, k_size) per head, an update C decays, keys and values."""
     query, initial = call.input("query"), call.optional("initial_state")
-    sizes, k_heads = _packed_memory(call)
+    sizes, k_heads = _packed_heads(call)
     packed = call.optional("key") is None
     yield TensorType(query.dtype, (*query.dims[: -1 if packed else -2], sizes.heads, sizes.v_size))
     batch = dims_of(call, "initial_state", 4)[0] if initial else dims_of(call, "cu_seqlens", 1)[0] - 1

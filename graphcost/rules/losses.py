@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes
 from graphcost.rules.registry import rule
+from graphcost.rules.shared import axes
 from graphcost.rules.softmax import exponentials
 from graphcost.terms import Arith, work
 
@@ -56,9 +56,7 @@ def _check(call: Call, scores: TensorType, labels: TensorType) -> None:
 
 def _loss(call: Call, positions: int, *, is_weighted: bool) -> Iterator[Term]:
     """Yield the work of the losses and of their reduction; the scores of the targets are only read."""
-    reduction, ignores = call.attr("reduction", str), "ignore_index" in call.attributes
-    if reduction not in {"none", "sum", "mean"}:
-        raise call.error(f"wants reduction to be none, sum or mean, it is {reduction!r}")
+    reduction, ignores = call.choice("reduction", ("none", "sum", "mean")), "ignore_index" in call.attributes
     yield work("-input[target]", Arith.SIGN, positions=positions)
     if is_weighted:
         yield work("* weight[target]", Arith.MUL, positions=positions)

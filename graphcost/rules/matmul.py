@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphcost.rules.registry import rule
 from graphcost.terms import Arith, Term, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,7 @@ def gemm(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    rows, inner = _matrix(call, call.input("A"), "A")
-    inner_of_b, columns = _matrix(call, call.input("B"), "B")
+    (rows, inner), (inner_of_b, columns) = (one.dims for one in both_as_read(call))
     _check_inner(call, inner, inner_of_b)
     yield work("A*B", Arith.MAC, wrt=("A", "B"), rows=rows, columns=columns, inner=inner)
     if call.attr("alpha", float) != 1:
@@ -60,7 +60,7 @@ def product(call: Call, a: TensorType, b: TensorType, y: TensorType) -> Term:
 
 def product_type(call: Call, a: TensorType, b: TensorType) -> TensorType:
     """Return the type of Y = A*B as numpy.matmul has it, as far as those of A and B are known."""
-    left, right = a.shape or (), b.shape or ()
+    left, right = shape_of(a), shape_of(b)
     if not left or not right:
         raise call.error(f"wants A and B of rank 1 or more, they are {a} and {b}")
     columns = right[-1:] if len(right) > 1 else ()
@@ -70,15 +70,20 @@ def product_type(call: Call, a: TensorType, b: TensorType) -> TensorType:
 def gemm_type(call: Call) -> TensorType:
     """Return the type of Gemm's Y: (M, N), as far as those of A and B are known."""
     a, b = call.partial("A"), call.partial("B")
-    return TensorType(a.dtype, (_matrix(call, a, "A")[0], _matrix(call, b, "B")[1]))
+    return TensorType(a.dtype, (shape_of(_as_read(call, a, "A"))[0], shape_of(_as_read(call, b, "B"))[1]))
 
 
-def _matrix(call: Call, tensor: TensorType, name: str) -> tuple[Any, ...]:
-    """Return rows and columns as the product reads them."""
-    shape = tensor.shape or ()
+def both_as_read(call: Call) -> tuple[TensorType, TensorType]:
+    """Return the types of A and B as the product reads them: (rows, columns)."""
+    return _as_read(call, call.input("A"), "A"), _as_read(call, call.input("B"), "B")
+
+
+def _as_read(call: Call, tensor: TensorType, name: str) -> TensorType:
+    """Return the type of A or B as the product reads it: (rows, columns)."""
+    shape = shape_of(tensor)
     if len(shape) != 2:
         raise call.error(f"wants {name} of rank 2, it is of rank {len(shape)}")
-    return shape[::-1] if call.attr(f"trans{name}", int) else shape
+    return replace(tensor, shape=shape[::-1]) if call.attr(f"trans{name}", int) else tensor
 
 
 def broadcast(call: Call, one: Shape, other: Shape) -> list[Dim]:

@@ -2,23 +2,29 @@
 
 Whoever adds one answers for it: an operator that compares, adds, interpolates, sorts or searches elements is work.
 Finding an element's place (index arithmetic, a negative index counted from the end) is no work, as nowhere else.
+Where onnx doesn't say rightly what comes out of one of ai.onnx, its type rule stands at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT, ML, NCHWC, NHWC
-from graphcost.rules.registry import each_once, free, moves_output, rule, view
+import numpy as np
+
+from graphcost.rules.registry import MICROSOFT, ML, NCHWC, NHWC, each_once, free, moves_output, rule, types, view
+from graphcost.rules.shared.axes import position
+from graphcost.rules.shared.resizing import axes, wanted_sizes
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
+    from graphcost.types import Dim
 
 
 def writes_only(call: Call) -> tuple[int, int]:
@@ -116,34 +122,32 @@ free("SplitToSequence", "Copies parts of its input to the entries of a list.", s
 free("ConcatFromSequence", "Copies the entries of a list side by side.", moves_output)
 
 free("StringConcat", "Copies two strings side by side.")
-free("ArrayFeatureExtractor", "Copies the features that the indices name.", moves_output, domain=ML)
-free("FeatureVectorizer", "Copies its inputs side by side, as floats.", domain=ML)
-free("ZipMap", "Copies each row into a map; its keys are stored in the model.", copies, domain=ML)
+ML.free("ArrayFeatureExtractor", "Copies the features that the indices name.", moves_output)
+ML.free("FeatureVectorizer", "Copies its inputs side by side, as floats.")
+ML.free("ZipMap", "Copies each row into a map; its keys are stored in the model.", copies)
 
-free("RelativePositionBias", "Copies the bias of each distance; the place says which.", domain=MICROSOFT)
-free("RemovePadding", "Copies the tokens that the counts name.", keeps_tokens, domain=MICROSOFT)
-free("RestorePadding", "Copies tokens to their places; what fills the others is zeros.", domain=MICROSOFT)
-free("ExpandDims", "The same elements under another shape.", view, domain=MICROSOFT)
-free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output, domain=MICROSOFT)
-free(
+MICROSOFT.free("RelativePositionBias", "Copies the bias of each distance; the place says which.")
+MICROSOFT.free("RemovePadding", "Copies the tokens that the counts name.", keeps_tokens)
+MICROSOFT.free("RestorePadding", "Copies tokens to their places; what fills the others is zeros.")
+MICROSOFT.free("ExpandDims", "The same elements under another shape.", view)
+MICROSOFT.free("GatherND", "Copies the slices that the indices name; the rest is not read.", moves_output)
+MICROSOFT.free(
     "Pad",
     "Copies its input into a larger tensor; the border is one value.",
-    domain=MICROSOFT,
     not_weights="value",
 )
-free("SampleOp", "Copies its input.", domain=MICROSOFT)
-free(
+MICROSOFT.free("SampleOp", "Copies its input.")
+MICROSOFT.free(
     "TorchEmbedding",
     "Copies the rows that the indices name; the rest is not read.",
     moves_output,
-    domain=MICROSOFT,
 )
-free("Trilu", "Copies one triangle, fills the other with zeros; their place says which.", domain=MICROSOFT)
-free("UnfoldTensor", "Copies slices that may overlap side by side.", domain=MICROSOFT)
-free("DepthToSpace", "Moves elements to other places.", domain=NHWC)
-free("SpaceToDepth", "Moves elements to other places.", domain=NHWC)
-free("ReorderInput", "Moves elements to other places; what fills a block is zeros.", domain=NCHWC)
-free("ReorderOutput", "Moves elements to other places; what fills a block is left.", domain=NCHWC)
+MICROSOFT.free("Trilu", "Copies one triangle, fills the other with zeros; their place says which.")
+MICROSOFT.free("UnfoldTensor", "Copies slices that may overlap side by side.")
+NHWC.free("DepthToSpace", "Moves elements to other places.")
+NHWC.free("SpaceToDepth", "Moves elements to other places.")
+NCHWC.free("ReorderInput", "Moves elements to other places; what fills a block is zeros.")
+NCHWC.free("ReorderOutput", "Moves elements to other places; what fills a block is left.")
 
 _REDUCTIONS = {"add": Arith.ADD, "mul": Arith.MUL, "max": Arith.CMP, "min": Arith.CMP}
 
@@ -157,9 +161,40 @@ def scatter(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__ScatterElements.html, https://onnx.ai/onnx/operators/onnx__ScatterND.html
     """
-    reduction = call.attr("reduction", str)
-    if reduction == "none":
-        return
-    if reduction not in _REDUCTIONS:
-        raise call.error(f"wants reduction to be none, {', '.join(_REDUCTIONS)}, it is {reduction!r}")
-    yield work(f"{reduction}(output, update)", _REDUCTIONS[reduction], updates=call.input("updates").elements)
+    reduction = call.choice("reduction", ("none", *_REDUCTIONS))
+    if reduction != "none":
+        yield work(f"{reduction}(output, update)", _REDUCTIONS[reduction], updates=call.input("updates").elements)
+
+
+@types("Compress")
+def compress_types(call: Call) -> Iterator[TensorType]:
+    """The output has as many slices of the input along `axis` as the condition is true; without, single elements."""
+    x, condition = call.partial("input"), call.known("condition")
+    kept = None if condition is None else int(np.count_nonzero(condition))
+    if "axis" not in call.attributes:
+        yield TensorType(x.dtype, (kept,))
+    else:
+        axis = position(call, call.attr("axis", int), x.rank)
+        yield TensorType(x.dtype, tuple(kept if at == axis else dim for at, dim in enumerate(shape_of(x))))
+
+
+@types("OneHot")
+def one_hot_types(call: Call) -> Iterator[TensorType]:
+    """The output is as the indices with one axis more, of size `depth`; its elements are as the values."""
+    indices, values, depth = call.partial("indices"), call.partial("values"), call.known("depth")
+    axis = position(call, call.attr("axis", int), indices.rank + 1)
+    if depth is not None and not 0 <= call.scalar("depth") < inf:
+        raise call.error(f"wants a depth of 0 or more, it is {call.scalar('depth')}")
+    size = None if depth is None else int(call.scalar("depth"))
+    yield TensorType(values.dtype, (*shape_of(indices)[:axis], size, *shape_of(indices)[axis:]))
+
+
+@types("CenterCropPad")
+def center_crop_pad_type(call: Call) -> Iterator[TensorType]:
+    """Say the type: the sizes in `shape` along the axes that it speaks of, which are unknown where `shape` is."""
+    whole = call.partial("input_data")
+    named = axes(call, whole.rank)
+    dims: list[Dim] = list(shape_of(whole))
+    for axis, size in zip(named, wanted_sizes(call, "shape", len(named)), strict=True):
+        dims[axis] = size
+    yield TensorType(whole.dtype, tuple(dims))

@@ -10,19 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.call import spatial
-from graphcost.rules import axes
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, like_input, rule, signature, types
+from graphcost.rules.shared import axes
+from graphcost.rules.shared.float_codes import named_float_or
 from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
-
-_STASH = {1: DType.FLOAT32, 10: DType.FLOAT16, 11: DType.FLOAT64, 16: DType.BFLOAT16}
 
 
 @rule("BatchNormalization")
@@ -161,30 +159,28 @@ def inverse_root_mean_square(rows: axes.Rows, dtype: DType | None = None) -> Ite
     yield work("X * InvRMS", Arith.MUL, dtype=dtype, rows=rows.count, elements=rows.size)
 
 
-@types("GroupNormalization", "MeanVarianceNormalization")
-def same_type(call: Call) -> Iterator[TensorType]:
-    """Y has the type of X: the specification says it in words, and gives no inference to functions."""
-    yield call.partial("X")
+# the specification says it in words, and gives no inference to functions
+like_input("GroupNormalization", "MeanVarianceNormalization")
 
 
 _SIMPLIFIED = {"axis": -1, "epsilon": 1e-5, "stash_type": 1}
 
 signature("SimplifiedLayerNormalization", "X scale -> Y inv_std_var?", domain="", **_SIMPLIFIED)
-signature("SimplifiedLayerNormalization", "X scale -> Y inv_std_var?", domain=MICROSOFT, **_SIMPLIFIED)
+MICROSOFT.signature("SimplifiedLayerNormalization", "X scale -> Y inv_std_var?", **_SIMPLIFIED)
 
 
 @types("SimplifiedLayerNormalization")
-@types("SimplifiedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.types("SimplifiedLayerNormalization")
 def simplified_layer_normalization_types(call: Call) -> Iterator[TensorType]:
     """Y has the shape of X and the element type of scale; inv_std_var is float32, one for each row."""
     x, scale = call.partial("X"), call.partial("scale")
     first = axes.position(call, call.attr("axis", int), x.rank)
     yield replace(x, dtype=scale.dtype)
-    yield TensorType(DType.FLOAT32, (*(x.shape or ())[:first], *(1 for _ in range(first, x.rank))))
+    yield TensorType(DType.FLOAT32, (*shape_of(x)[:first], *(1 for _ in range(first, x.rank))))
 
 
 @rule("SimplifiedLayerNormalization")
-@rule("SimplifiedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.rule("SimplifiedLayerNormalization")
 def simplified_layer_normalization(call: Call) -> Iterator[Term]:
     """Y = X * InvRMS * scale, with InvRMS = 1 / sqrt(mean(X * X) + epsilon): LayerNormalization without a mean.
 
@@ -278,10 +274,7 @@ def _channels(call: Call, x: TensorType) -> int:
 
 def stash_type(call: Call) -> DType | None:
     """Return the type of the first stage; None, the input's own, for the versions that have no `stash_type`."""
-    code = call.attr_or("stash_type", int, 0)
-    if code and code not in _STASH:
-        raise call.error(f"wants stash_type to be one of {', '.join(map(str, _STASH))}, it is {code}")
-    return _STASH.get(code)
+    return named_float_or(call, "stash_type", None)
 
 
 def _mean(what: str, rows: axes.Rows, dtype: DType | None = None) -> Iterator[Term]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from graphcost.call import spatial
 from graphcost.rules.conv import check_windows
 from graphcost.rules.registry import rule, types
-from graphcost.rules.windows import pooled, ranked
+from graphcost.rules.shared.resizing import wanted_sizes
+from graphcost.rules.shared.sizes import where_known
+from graphcost.rules.shared.window_types import per_axis, pooled, ranked
 from graphcost.terms import Arith, Term, work
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +99,26 @@ def pool_types(call: Call) -> Iterator[TensorType]:
     y = pooled(call, ranked(call, "X", len(call.attr("kernel_shape", tuple)) + 2))
     yield y
     yield TensorType(DType.INT64, y.shape)
+
+
+@types("MaxUnpool")
+def max_unpool_type(call: Call) -> Iterator[TensorType]:
+    """Say the type: `output_shape`, else (size - 1) * stride + kernel - pads along each spatial axis."""
+    x = call.partial("X")
+    spatial, dims = x.rank - 2, shape_of(x)
+    kernel = per_axis(call, "kernel_shape", spatial, default=0, least=1)
+    if call.has_input("output_shape"):
+        yield TensorType(x.dtype, wanted_sizes(call, "output_shape", x.rank))
+        return
+    strides = per_axis(call, "strides", spatial, default=1, least=1)
+    pads = per_axis(call, "pads", 2 * spatial, default=0, least=0)
+    columns = zip(dims[2:], strides, kernel, pads[:spatial], pads[spatial:], strict=True)
+    sizes = (where_known(_reach, *column) for column in columns)
+    yield TensorType(x.dtype, (*dims[:2], *sizes))
+
+
+def _reach(size: int, stride: int, kernel: int, begin: int, end: int) -> int:
+    return (size - 1) * stride + kernel - begin - end
 
 
 def _largest(y: TensorType, window: int) -> Iterator[Term]:

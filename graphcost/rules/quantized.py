@@ -11,24 +11,20 @@ What all quantized operators share:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.call import Stage
-from graphcost.rules import axes, windows
-from graphcost.rules.domains import MICROSOFT, NHWC
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, NHWC, rule
+from graphcost.rules.shared import axes, window_types
+from graphcost.rules.shared.float_codes import named_float, named_float_or
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
-
-FLOATS = {1: DType.FLOAT32, 10: DType.FLOAT16, 11: DType.FLOAT64, 16: DType.BFLOAT16}
-"""The floating-point types that an attribute names by TensorProto's numbers."""
 
 
 def dequantized(call: Call, name: str, scale: str, zero_point: str) -> Iterator[Term]:
@@ -67,12 +63,6 @@ def shifted(call: Call, name: str, zero_point: str) -> Iterator[Term]:
         yield work(f"{name} - {zero_point}", Arith.ADD, dtype=tensor.dtype, elements=tensor.elements)
 
 
-def in_type(dtype: DType | None, terms: Iterable[Term]) -> Iterator[Term]:
-    """Yield terms as work in a type, not in that of the operator's first input."""
-    for term in terms:
-        yield replace(term, dtype=dtype)
-
-
 def is_beforehand(call: Call, *names: str) -> bool:
     """Return whether all of these inputs are known before any run; one that is left out is."""
     given = {call.schema.inputs.index(name) for name in names}
@@ -81,7 +71,7 @@ def is_beforehand(call: Call, *names: str) -> bool:
 
 
 @rule("QuantizeLinear", since=10, not_weights="y_scale y_zero_point")
-@rule("QuantizeLinear", domain=MICROSOFT, not_weights="y_scale y_zero_point")
+@MICROSOFT.rule("QuantizeLinear", not_weights="y_scale y_zero_point")
 def quantize_linear(call: Call) -> Iterator[Term]:
     """Y = saturate(round(x / y_scale) + y_zero_point), per tensor, per axis or per block of it.
 
@@ -93,10 +83,7 @@ def quantize_linear(call: Call) -> Iterator[Term]:
     """
     y, scale = call.output("y"), call.input("y_scale")
     _check_scale(call, call.input("x"), scale)
-    code = call.attr_or("precision", int, 0)
-    if code and code not in FLOATS:
-        raise call.error(f"wants precision to be one of {', '.join(map(str, FLOATS))}, it is {code}")
-    dtype = FLOATS.get(code, scale.dtype)
+    dtype = named_float_or(call, "precision", scale.dtype)
     yield work("x / y_scale", Arith.DIV, dtype=dtype, outputs=y.elements)
     if y.dtype is None or not y.dtype.is_float:
         yield from saturated(call, y.elements, dtype, "y_zero_point")
@@ -108,7 +95,7 @@ def quantize_linear(call: Call) -> Iterator[Term]:
 
 
 @rule("DequantizeLinear", since=10, not_weights="x_scale x_zero_point")
-@rule("DequantizeLinear", domain=MICROSOFT, not_weights="x_scale x_zero_point")
+@MICROSOFT.rule("DequantizeLinear", not_weights="x_scale x_zero_point")
 def dequantize_linear(call: Call) -> Iterator[Term]:
     """Y = (x - x_zero_point) * x_scale, per tensor, per axis or per block of it; computed in y's type.
 
@@ -134,18 +121,18 @@ def _check_scale(call: Call, x: TensorType, scale: TensorType) -> None:
         raise call.error(f"wants a scale of shape {wanted} for x of shape {x.dims}, it is {scale.dims}")
 
 
-signature("QuantizeLinear", "x y_scale y_zero_point? -> y", domain=MICROSOFT)
-signature("DequantizeLinear", "x x_scale x_zero_point? -> y", domain=MICROSOFT)
+MICROSOFT.signature("QuantizeLinear", "x y_scale y_zero_point? -> y")
+MICROSOFT.signature("DequantizeLinear", "x x_scale x_zero_point? -> y")
 
 
-@types("QuantizeLinear", domain=MICROSOFT)
+@MICROSOFT.types("QuantizeLinear")
 def quantized_type(call: Call) -> Iterator[TensorType]:
     """Yield y: x's shape in the zero point's type, uint8 without one."""
-    given = len(call.inputs) > 2 and call.inputs[2] is not None
-    yield TensorType(call.partial("y_zero_point").dtype if given else DType.UINT8, call.partial("x").shape)
+    dtype = call.partial("y_zero_point").dtype if call.has_input("y_zero_point") else DType.UINT8
+    yield TensorType(dtype, call.partial("x").shape)
 
 
-@types("DequantizeLinear", domain=MICROSOFT)
+@MICROSOFT.types("DequantizeLinear")
 def dequantized_type(call: Call) -> Iterator[TensorType]:
     """Yield y: x's shape in the scale's type."""
     yield TensorType(call.partial("x_scale").dtype, call.partial("x").shape)
@@ -182,13 +169,13 @@ def dynamically_quantized(what: str, elements: int, *, tensors: int, dtype: DTyp
     yield work("saturate", Arith.CMP, dtype=dtype, tensors=tensors, elements=elements, bounds=2)
 
 
-signature("QuantizeWithOrder", "input scale_input -> output", domain=MICROSOFT)
-signature("DequantizeWithOrder", "input scale_input -> output", domain=MICROSOFT)
-signature("QuantizeBFP", "x -> y shape strides", domain=MICROSOFT, block_dim=-1)
-signature("DequantizeBFP", "x shape strides -> y", domain=MICROSOFT, block_dim=-1, dtype=1)
+MICROSOFT.signature("QuantizeWithOrder", "input scale_input -> output")
+MICROSOFT.signature("DequantizeWithOrder", "input scale_input -> output")
+MICROSOFT.signature("QuantizeBFP", "x -> y shape strides", block_dim=-1)
+MICROSOFT.signature("DequantizeBFP", "x shape strides -> y", block_dim=-1, dtype=1)
 
 
-@rule("QuantizeWithOrder", domain=MICROSOFT, not_weights="scale_input")
+@MICROSOFT.rule("QuantizeWithOrder", not_weights="scale_input")
 def quantize_with_order(call: Call) -> Iterator[Term]:
     """Output = saturate(round(input / scale_input)), in another order of its elements; there is no zero point.
 
@@ -199,7 +186,7 @@ def quantize_with_order(call: Call) -> Iterator[Term]:
     return quantized(call, "input", call.input("input").elements, "scale_input", "")
 
 
-@rule("DequantizeWithOrder", domain=MICROSOFT, not_weights="scale_input")
+@MICROSOFT.rule("DequantizeWithOrder", not_weights="scale_input")
 def dequantize_with_order(call: Call) -> Iterator[Term]:
     """Output = input * scale_input, in another order of its elements; there is no zero point.
 
@@ -211,19 +198,19 @@ def dequantize_with_order(call: Call) -> Iterator[Term]:
     yield work("input * scale_input", Arith.MUL, dtype=output.dtype, outputs=output.elements)
 
 
-@types("QuantizeWithOrder", domain=MICROSOFT)
+@MICROSOFT.types("QuantizeWithOrder")
 def ordered_type(call: Call) -> Iterator[TensorType]:
     """Yield the output: the input's shape in int8."""
     yield TensorType(DType.INT8, call.partial("input").shape)
 
 
-@types("DequantizeWithOrder", domain=MICROSOFT)
+@MICROSOFT.types("DequantizeWithOrder")
 def unordered_type(call: Call) -> Iterator[TensorType]:
     """Yield the output: the input's shape in the type that `to` names."""
-    yield TensorType(_named_type(call, "to"), call.partial("input").shape)
+    yield TensorType(named_float(call, "to"), call.partial("input").shape)
 
 
-@rule("QuantizeBFP", domain=MICROSOFT)
+@MICROSOFT.rule("QuantizeBFP")
 def quantize_bfp(call: Call) -> Iterator[Term]:
     """Y = round(x / 2^e), where all elements of a block share e, the largest exponent among them.
 
@@ -240,7 +227,7 @@ def quantize_bfp(call: Call) -> Iterator[Term]:
     yield work("round(x / 2^e)", Arith.ROUND, elements=x.elements)
 
 
-@rule("DequantizeBFP", domain=MICROSOFT)
+@MICROSOFT.rule("DequantizeBFP")
 def dequantize_bfp(call: Call) -> Iterator[Term]:
     """Y = x * 2^e, where all elements of a block share e; making 2^e of e changes its representation alone.
 
@@ -250,7 +237,7 @@ def dequantize_bfp(call: Call) -> Iterator[Term]:
     yield work("x * 2^e", Arith.MUL, dtype=y.dtype, outputs=y.elements)
 
 
-@types("QuantizeBFP", domain=MICROSOFT)
+@MICROSOFT.types("QuantizeBFP")
 def bfp_types(call: Call) -> Iterator[TensorType]:
     """Yield y, a row of bytes of which only the runtime knows how many, and the shape and the strides of x."""
     rank = call.partial("x").rank
@@ -259,30 +246,23 @@ def bfp_types(call: Call) -> Iterator[TensorType]:
     yield TensorType(DType.INT64, (rank,))
 
 
-@types("DequantizeBFP", domain=MICROSOFT)
+@MICROSOFT.types("DequantizeBFP")
 def from_bfp_type(call: Call) -> Iterator[TensorType]:
     """Yield y: the shape that the input `shape` holds, in the type that `dtype` names."""
-    yield TensorType(_named_type(call, "dtype"), tuple(int(size) for size in call.constant("shape").flat))
-
-
-def _named_type(call: Call, attribute: str) -> DType:
-    code = call.attr(attribute, int)
-    if code not in FLOATS:
-        raise call.error(f"wants {attribute} to be one of {', '.join(map(str, FLOATS))}, it is {code}")
-    return FLOATS[code]
+    yield TensorType(named_float(call, "dtype"), tuple(int(size) for size in call.constant("shape").flat))
 
 
 def is_channels_last(call: Call) -> bool:
     """Return whether the first input and the first output of a call are (N, *spatial, C)."""
-    return call.domain == NHWC or call.attr_or("channels_last", int, 0) != 0
+    return call.domain == NHWC.name or call.attr_or("channels_last", int, 0) != 0
 
 
 def as_channels_first(call: Call) -> Call:
     """Return a call with its first input and its first output as (N, C, *spatial), whatever their layout is."""
-    return windows.moved_channels(call) if is_channels_last(call) else call
+    return window_types.moved_channels(call) if is_channels_last(call) else call
 
 
 def spatial_type(call: Call, infer: Callable[[TensorType], TensorType]) -> TensorType:
     """Return the output's type in the call's own layout, from what infers it of X: (N, C, *spatial)."""
     x = call.partial(call.schema.inputs[0])
-    return windows.channels_last(infer(windows.channels_first(x))) if is_channels_last(call) else infer(x)
+    return window_types.channels_last(infer(window_types.channels_first(x))) if is_channels_last(call) else infer(x)

@@ -9,24 +9,23 @@ for each of its elements.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules import conv, matmul, windows
-from graphcost.rules.domains import MICROSOFT, NHWC
+from graphcost.rules import conv, matmul
 from graphcost.rules.quantized import (
     as_channels_first,
     dynamically_quantized,
-    in_type,
     is_beforehand,
     requantized,
     saturated,
     shifted,
     spatial_type,
 )
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
+from graphcost.rules.registry import MICROSOFT, NHWC, rule
+from graphcost.rules.shared import window_types
+from graphcost.rules.shared.operands import biased
+from graphcost.terms import Arith, in_type, work
 from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
     from graphcost.call import Call
     from graphcost.terms import Term
-
-_contrib = partial(rule, domain=MICROSOFT)
 
 
 @rule("MatMulInteger", since=10, not_weights="a_zero_point b_zero_point")
@@ -86,14 +83,14 @@ def qlinear_matmul(call: Call) -> Iterator[Term]:
 _CONVOLVED = "x_scale x_zero_point w_scale w_zero_point y_scale y_zero_point"
 _CONV = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B? -> y"
 
-signature("QLinearConv", _CONV, domain=MICROSOFT, group=1, auto_pad="NOTSET", channels_last=0)
-signature("QLinearConv", _CONV, domain=NHWC, group=1, auto_pad="NOTSET")
-signature("QLinearConvTranspose", _CONV, domain=NHWC, group=1, auto_pad="NOTSET")
+MICROSOFT.signature("QLinearConv", _CONV, group=1, auto_pad="NOTSET", channels_last=0)
+NHWC.signature("QLinearConv", _CONV, group=1, auto_pad="NOTSET")
+NHWC.signature("QLinearConvTranspose", _CONV, group=1, auto_pad="NOTSET")
 
 
 @rule("QLinearConv", since=10, not_weights=_CONVOLVED)
-@rule("QLinearConv", domain=MICROSOFT, not_weights=_CONVOLVED)
-@rule("QLinearConv", domain=NHWC, not_weights=_CONVOLVED)
+@MICROSOFT.rule("QLinearConv", not_weights=_CONVOLVED)
+@NHWC.rule("QLinearConv", not_weights=_CONVOLVED)
 def qlinear_conv(call: Call) -> Iterator[Term]:
     """Y = saturate(round(scale * (Conv(x - x_zero_point, w - w_zero_point) + B)) + y_zero_point).
 
@@ -107,7 +104,7 @@ def qlinear_conv(call: Call) -> Iterator[Term]:
     return _convolved(call, conv.convolution(call, call.input("x"), w, y), w.dims[0])
 
 
-@rule("QLinearConvTranspose", domain=NHWC, not_weights=_CONVOLVED)
+@NHWC.rule("QLinearConvTranspose", not_weights=_CONVOLVED)
 def qlinear_conv_transpose(call: Call) -> Iterator[Term]:
     """Y = saturate(round(scale * (ConvTranspose(x - x_zero_point, w - w_zero_point) + B)) + y_zero_point).
 
@@ -134,41 +131,39 @@ def _convolved(call: Call, product: Term, channels: int) -> Iterator[Term]:
     yield from requantized(call, "x*w", y.elements, dtype, "y_zero_point")
 
 
-@types("QLinearConv", domain=MICROSOFT)
-@types("QLinearConv", domain=NHWC)
+@MICROSOFT.types("QLinearConv")
+@NHWC.types("QLinearConv")
 def qlinear_conv_type(call: Call) -> Iterator[TensorType]:
     """Yield y: as Conv's, in the zero point's type."""
-    found = spatial_type(call, lambda x: windows.convolved(call, x, call.partial("w")))
+    found = spatial_type(call, lambda x: window_types.convolved(call, x, call.partial("w")))
     yield replace(found, dtype=call.partial("y_zero_point").dtype)
 
 
-@types("QLinearConvTranspose", domain=NHWC)
+@NHWC.types("QLinearConvTranspose")
 def qlinear_conv_transpose_type(call: Call) -> Iterator[TensorType]:
     """Yield y: as ConvTranspose's, in the zero point's type."""
-    pads = windows.per_axis(call, "pads", 2 * (call.partial("x").rank - 2), default=0, least=0)
-    found = spatial_type(call, lambda x: windows.deconvolved(call, x, call.partial("w"), pads))
+    pads = window_types.per_axis(call, "pads", 2 * (call.partial("x").rank - 2), default=0, least=0)
+    found = spatial_type(call, lambda x: window_types.deconvolved(call, x, call.partial("w"), pads))
     yield replace(found, dtype=call.partial("y_zero_point").dtype)
 
 
-signature("MatMulInteger16", "A B -> Y", domain=MICROSOFT)
-signature(
+MICROSOFT.signature("MatMulInteger16", "A B -> Y")
+MICROSOFT.signature(
     "MatMulIntegerToFloat",
     "A B a_scale b_scale a_zero_point? b_zero_point? bias? -> Y",
-    domain=MICROSOFT,
 )
-signature("DynamicQuantizeMatMul", "A B b_scale b_zero_point? bias? -> Y", domain=MICROSOFT)
-signature(
+MICROSOFT.signature("DynamicQuantizeMatMul", "A B b_scale b_zero_point? bias? -> Y")
+MICROSOFT.signature(
     "QGemm",
     "A a_scale a_zero_point B b_scale b_zero_point C? y_scale? y_zero_point? -> Y",
-    domain=MICROSOFT,
     transA=0,
     transB=0,
     alpha=1.0,
 )
-signature("QOrderedMatMul", "A scale_A B scale_B scale_Y bias? C? scale_C? -> Y", domain=MICROSOFT)
+MICROSOFT.signature("QOrderedMatMul", "A scale_A B scale_B scale_Y bias? C? scale_C? -> Y")
 
 
-@_contrib("MatMulInteger16")
+@MICROSOFT.rule("MatMulInteger16")
 def matmul_integer16(call: Call) -> Iterator[Term]:
     """Y[..., m, n] = sum over k of A[..., m, k] * B[..., k, n], as numpy.matmul does, in integers of 16 bits.
 
@@ -177,14 +172,14 @@ def matmul_integer16(call: Call) -> Iterator[Term]:
     yield matmul.product(call, call.input("A"), call.input("B"), call.output("Y"))
 
 
-@types("MatMulInteger16", domain=MICROSOFT)
+@MICROSOFT.types("MatMulInteger16")
 def matmul_integer16_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as MatMul's, unsigned where A and B are."""
     found = matmul.product_type(call, call.partial("A"), call.partial("B"))
     yield TensorType(DType.UINT32 if found.dtype is DType.UINT16 else DType.INT32, found.shape)
 
 
-@_contrib("MatMulIntegerToFloat", not_weights="a_scale b_scale a_zero_point b_zero_point")
+@MICROSOFT.rule("MatMulIntegerToFloat", not_weights="a_scale b_scale a_zero_point b_zero_point")
 def matmul_integer_to_float(call: Call) -> Iterator[Term]:
     """Y = scale * (A - a_zero_point) * (B - b_zero_point) + bias, as numpy.matmul does; scale = a_scale * b_scale.
 
@@ -196,10 +191,10 @@ def matmul_integer_to_float(call: Call) -> Iterator[Term]:
     yield from matmul_integer(call)
     yield from _scales(call, y.dtype, "a_scale", "b_scale")
     yield work("A*B * scale", Arith.MUL, dtype=y.dtype, outputs=y.elements)
-    yield from _biased(call, y)
+    yield from biased(call, "bias", y)
 
 
-@_contrib("DynamicQuantizeMatMul", not_weights="b_scale b_zero_point")
+@MICROSOFT.rule("DynamicQuantizeMatMul", not_weights="b_scale b_zero_point")
 def dynamic_quantize_matmul(call: Call) -> Iterator[Term]:
     """Y = a_scale * b_scale * (a - a_zero_point) * (B - b_zero_point) + bias; a = DynamicQuantizeLinear(A), in 8 bits.
 
@@ -214,18 +209,18 @@ def dynamic_quantize_matmul(call: Call) -> Iterator[Term]:
     yield replace(matmul.product(call, a, call.input("B"), y), dtype=DType.UINT8)
     yield work("scale = a_scale * b_scale", Arith.MUL, dtype=y.dtype, scales=call.input("b_scale").elements)
     yield work("A*B * scale", Arith.MUL, dtype=y.dtype, outputs=y.elements)
-    yield from _biased(call, y)
+    yield from biased(call, "bias", y)
 
 
-@types("MatMulIntegerToFloat", domain=MICROSOFT)
-@types("DynamicQuantizeMatMul", domain=MICROSOFT)
+@MICROSOFT.types("MatMulIntegerToFloat")
+@MICROSOFT.types("DynamicQuantizeMatMul")
 def float_product_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as MatMul's, in b_scale's type."""
     found = matmul.product_type(call, call.partial("A"), call.partial("B"))
     yield TensorType(call.partial("b_scale").dtype, found.shape)
 
 
-@_contrib("QGemm", not_weights="a_scale a_zero_point b_scale b_zero_point y_scale y_zero_point")
+@MICROSOFT.rule("QGemm", not_weights="a_scale a_zero_point b_scale b_zero_point y_scale y_zero_point")
 def qgemm(call: Call) -> Iterator[Term]:
     """Y = scale * ((A - a_zero_point) * (B - b_zero_point) + C), with scale = alpha * a_scale * b_scale.
 
@@ -237,7 +232,7 @@ def qgemm(call: Call) -> Iterator[Term]:
     y, dtype = call.output("Y"), call.input("a_scale").dtype
     yield from shifted(call, "A", "a_zero_point")
     yield from shifted(call, "B", "b_zero_point")
-    yield matmul.product(call, _matrix(call, "A"), _matrix(call, "B"), y)
+    yield matmul.product(call, *matmul.both_as_read(call), y)
     if call.optional("C"):
         yield work("+ C", Arith.ADD, dtype=DType.INT32, outputs=y.elements)
     yield from _scales(call, dtype, "a_scale", "b_scale", "y_scale", alpha=call.attr("alpha", float))
@@ -247,20 +242,14 @@ def qgemm(call: Call) -> Iterator[Term]:
         yield work("A*B * scale", Arith.MUL, dtype=dtype, outputs=y.elements)
 
 
-@types("QGemm", domain=MICROSOFT)
+@MICROSOFT.types("QGemm")
 def qgemm_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: (M, N), in the type of y_zero_point; in float32 where there is none."""
-    given = len(call.inputs) > 8 and call.inputs[8] is not None
-    dtype = call.partial("y_zero_point").dtype if given else DType.FLOAT32
+    dtype = call.partial("y_zero_point").dtype if call.has_input("y_zero_point") else DType.FLOAT32
     yield TensorType(dtype, matmul.gemm_type(call).shape)
 
 
-def _matrix(call: Call, name: str) -> TensorType:
-    tensor = call.input(name)
-    return replace(tensor, shape=tensor.dims[::-1]) if call.attr(f"trans{name}", int) else tensor
-
-
-@_contrib("QOrderedMatMul", not_weights="scale_A scale_B scale_Y scale_C")
+@MICROSOFT.rule("QOrderedMatMul", not_weights="scale_A scale_B scale_Y scale_C")
 def qordered_matmul(call: Call) -> Iterator[Term]:
     """Y = saturate(round(alpha * A * B + bias / scale_Y + beta * C)); alpha = scale_A * scale_B / scale_Y.
 
@@ -285,7 +274,7 @@ def qordered_matmul(call: Call) -> Iterator[Term]:
     yield from saturated(call, y.elements, dtype, "")
 
 
-@types("QOrderedMatMul", domain=MICROSOFT)
+@MICROSOFT.types("QOrderedMatMul")
 def qordered_matmul_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as MatMul's, whatever the matrices' order."""
     yield matmul.product_type(call, call.partial("A"), call.partial("B"))
@@ -304,13 +293,6 @@ def _scales(call: Call, dtype: DType | None, a: str, b: str, y: str = "", *, alp
         yield work(f"alpha * {a} * {b}", Arith.MUL, dtype=dtype, scales=count)
     if has_y:
         yield work(f"{a} * {b} / {y}", Arith.DIV, dtype=dtype, scales=count)
-
-
-def _biased(call: Call, y: TensorType) -> Iterator[Term]:
-    if bias := call.optional("bias"):
-        if bias.dims != y.dims[-1:]:
-            raise call.error(f"wants bias of shape {y.dims[-1:]}, it is {bias.dims}")
-        yield work("+ bias", Arith.ADD, dtype=y.dtype, outputs=y.elements)
 
 
 def _named(term: Term, *factors: str) -> Term:

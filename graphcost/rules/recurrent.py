@@ -136,7 +136,7 @@ def _states(call: Call, gates: int) -> States:
 
 
 def _check_shape(call: Call, name: str, *wanted: int) -> None:
-    found = call.optional(name) if name in call.schema.inputs else None
+    found = call.optional(name) if call.has_input(name) else None
     if found and found.dims != wanted:
         raise call.error(f"wants {name} of shape {wanted}, it is {found.dims}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes
 from graphcost.rules.registry import rule
+from graphcost.rules.shared import axes
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules import interpolation
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, rule
+from graphcost.rules.shared import interpolation
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,28 +16,27 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "CropAndResize",
     "X rois batch_indices crop_size -> Y",
-    domain=MICROSOFT,
     extrapolation_value=0.0,
     mode="bilinear",
 )
 
 
-@types("CropAndResize", domain=MICROSOFT)
+@MICROSOFT.types("CropAndResize")
 def crop_and_resize_type(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: (rois, C, *crop_size)."""
     x, rois = call.partial("X"), call.partial("rois")
     _check_ranks(call, x, rois)
-    known = call.constants[3] if len(call.constants) > 3 else None
+    known = call.known("crop_size")
     if known is not None and (known.size != 2 or min(known.reshape(-1).tolist()) < 1):
         raise call.error(f"wants a crop_size of 2 integers of 1 or more, it is {known.tolist()}")
     crop = (None, None) if known is None else tuple(known.reshape(-1).tolist())
-    yield TensorType(x.dtype, (*(rois.shape or ())[:1], *(x.shape or ())[1:2], *crop))
+    yield TensorType(x.dtype, (*shape_of(rois)[:1], *shape_of(x)[1:2], *crop))
 
 
-@rule("CropAndResize", domain=MICROSOFT, not_weights="rois")
+@MICROSOFT.rule("CropAndResize", not_weights="rois")
 def crop_and_resize(call: Call) -> Iterator[Term]:
     """Y[r, c, i, j] = X[batch_index, c] at the place (y, x), by bilinear interpolation or at the nearest point.
 
@@ -49,10 +47,13 @@ def crop_and_resize(call: Call) -> Iterator[Term]:
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.CropAndResize
     """
-    x, rois, y, mode = call.input("X"), call.input("rois"), call.output("Y"), call.attr("mode", str)
+    x, rois, y, mode = (
+        call.input("X"),
+        call.input("rois"),
+        call.output("Y"),
+        call.choice("mode", ("bilinear", "nearest")),
+    )
     _check_ranks(call, x, rois)
-    if mode not in {"bilinear", "nearest"}:
-        raise call.error(f"wants mode to be bilinear or nearest, it is {mode!r}")
     regions, _, height, width = y.dims
     for crop in (height, width):
         yield from _crop_positions(regions, crop)
@@ -96,12 +97,10 @@ def roi_align(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__RoiAlign.html, https://arxiv.org/abs/1703.06870
     """
-    y, ratio, mode = call.output("Y"), call.attr("sampling_ratio", int), call.attr_or("mode", str, "avg")
+    y, ratio, mode = call.output("Y"), call.attr("sampling_ratio", int), call.choice("mode", ("avg", "max"), "avg")
     _check_ranks(call, call.input("X"), call.input("rois"))
     if ratio < 1:
         raise UnknownShapeError("how many samples are taken follows from the elements of rois: sampling_ratio is 0")
-    if mode not in {"avg", "max"}:
-        raise call.error(f"wants mode to be avg or max, it is {mode!r}")
     regions, _, height, width = y.dims
     coordinates, samples = regions * (height + width) * ratio, ratio * ratio
     yield from _bins(call, regions)
@@ -168,5 +167,5 @@ def _rounded_bins(regions: int, edges: int) -> Iterator[Term]:
 
 
 def _check_ranks(call: Call, x: TensorType, rois: TensorType) -> None:
-    if x.rank != 4 or rois.rank != 2 or (rois.shape or ())[-1] not in {4, None}:
+    if x.rank != 4 or rois.rank != 2 or shape_of(rois)[-1] not in {4, None}:
         raise call.error(f"wants X of rank 4 and rois of shape (regions, 4), they are {x} and {rois}")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from graphcost.call import Stage
 from graphcost.errors import UnknownShapeError
-from graphcost.rules import interpolation, sizes
-from graphcost.rules.registry import each_once, rule
+from graphcost.rules.registry import each_once, rule, types
+from graphcost.rules.shared import interpolation, resizing
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MODES = ("nearest", *interpolation.REACH)
 """How an element of the output comes about."""
+
+
+types("Resize", "Upsample")(resizing.resized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def reads_its_points(call: Call) -> tuple[int, int]:
     """Return the traffic: of each axis of X, no more than the points that its output positions take."""
     x, y = call.input("X"), call.output("Y")
     rest, written = each_once(replace(call, inputs=(None, *call.inputs[1:])))
-    points = [1] * x.rank if _mode(call) == "nearest" else [_points(call, one) for one in sizes.factors(call, x, y)]
+    points = [1] * x.rank if _mode(call) == "nearest" else [_points(call, one) for one in resizing.factors(call, x, y)]
     read = (min(size, wide * resized) for size, wide, resized in zip(x.dims, points, y.dims, strict=True))
     return TensorType(x.dtype, tuple(read)).bytes + rest, written
 
@@ -107,7 +110,7 @@ def _axes(call: Call) -> tuple[list[Axis], list[Axis]]:
     x, y = call.input("X"), call.output("Y")
     cropped = _cropped(call, x)
     surely, perhaps = [], []
-    for axis, factor in enumerate(sizes.factors(call, x, y)):
+    for axis, factor in enumerate(resizing.factors(call, x, y)):
         one = Axis(_points(call, factor), y.dims[axis])
         if factor != 1 or cropped[axis]:
             surely.append(one)
@@ -121,8 +124,8 @@ def _cropped(call: Call, x: TensorType) -> list[bool | None]:
     found: list[bool | None] = [False] * x.rank
     if not _crops(call):
         return found
-    named = sizes.axes(call, x.rank)
-    known = sizes.elements(call, "roi")
+    named = resizing.axes(call, x.rank)
+    known = resizing.elements(call, "roi")
     if known is not None and len(known) != 2 * len(named):
         raise call.error(f"wants a roi of {2 * len(named)} elements, it has {len(known)}")
     for place, axis in enumerate(named):
@@ -150,7 +153,4 @@ def _points(call: Call, factor: Fraction) -> int:
 
 
 def _mode(call: Call) -> str:
-    mode = call.attr("mode", str)
-    if mode not in MODES:
-        raise call.error(f"wants mode to be {', '.join(MODES)}, it is {mode!r}")
-    return mode
+    return call.choice("mode", MODES)

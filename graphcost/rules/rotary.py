@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, rule
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
 
@@ -22,20 +21,18 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-signature(
+MICROSOFT.signature(
     "RotaryEmbedding",
     "input position_ids cos_cache sin_cache -> output",
-    domain=MICROSOFT,
     num_heads=0,
     rotary_embedding_dim=0,
     interleaved=0,
     is_packed_batching=0,
     scale=1.0,
 )
-signature(
+MICROSOFT.signature(
     "MRotaryEmbedding",
     "input position_ids cos_cache sin_cache -> output",
-    domain=MICROSOFT,
     num_heads=0,
     rotary_embedding_dim=0,
     interleaved=0,
@@ -43,7 +40,7 @@ signature(
     is_packed_batching=0,
     scale=1.0,
 )
-signature("GemmaRotaryEmbedding", "emb q q_rot k k_rot -> output1 output2", domain=MICROSOFT)
+MICROSOFT.signature("GemmaRotaryEmbedding", "emb q q_rot k k_rot -> output1 output2")
 
 
 def rotation(what: str, pairs: int, dtype: DType | None = None) -> Iterator[Term]:
@@ -64,7 +61,7 @@ def _reads_rows(call: Call) -> tuple[int, int]:
 
 
 @rule("RotaryEmbedding", since=23, traffic=_reads_rows, not_weights="cos_cache sin_cache position_ids")
-@rule("RotaryEmbedding", domain=MICROSOFT, traffic=_reads_rows, not_weights="cos_cache sin_cache position_ids")
+@MICROSOFT.rule("RotaryEmbedding", traffic=_reads_rows, not_weights="cos_cache sin_cache position_ids")
 def rotary_embedding(call: Call) -> Iterator[Term]:
     """Y = cos * x1 - sin * x2 beside sin * x1 + cos * x2, for all pairs (x1, x2) of the first elements of each head.
 
@@ -78,7 +75,7 @@ def rotary_embedding(call: Call) -> Iterator[Term]:
     yield from rotation("x", _tokens(call, x) * _heads(call, x) * _pairs(call, x))
 
 
-@rule("MRotaryEmbedding", domain=MICROSOFT, traffic=_reads_rows, not_weights="cos_cache sin_cache position_ids")
+@MICROSOFT.rule("MRotaryEmbedding", traffic=_reads_rows, not_weights="cos_cache sin_cache position_ids")
 def multimodal_rotary_embedding(call: Call) -> Iterator[Term]:
     """Output = cos * x1 - sin * x2 beside sin * x1 + cos * x2, for all pairs (x1, x2) of the first elements of a head.
 
@@ -93,7 +90,7 @@ def multimodal_rotary_embedding(call: Call) -> Iterator[Term]:
     yield from rotary_embedding(call)
 
 
-@rule("GemmaRotaryEmbedding", domain=MICROSOFT)
+@MICROSOFT.rule("GemmaRotaryEmbedding")
 def gemma_rotary_embedding(call: Call) -> Iterator[Term]:
     """q_embed = q * cos(emb) + q_rot * sin(emb), k_embed = k * cos(emb) + k_rot * sin(emb).
 
@@ -109,13 +106,10 @@ def gemma_rotary_embedding(call: Call) -> Iterator[Term]:
         yield work(f"{name} * cos + {name}_rot * sin", Arith.ADD, dtype=one.dtype, elements=one.elements)
 
 
-@types("RotaryEmbedding", "MRotaryEmbedding", domain=MICROSOFT)
-def rotated_type(call: Call) -> Iterator[TensorType]:
-    """The output is as the input."""
-    yield call.partial("input")
+MICROSOFT.like_input("RotaryEmbedding", "MRotaryEmbedding")
 
 
-@types("GemmaRotaryEmbedding", domain=MICROSOFT)
+@MICROSOFT.types("GemmaRotaryEmbedding")
 def gemma_types(call: Call) -> Iterator[TensorType]:
     """Each output is as the state that it embeds."""
     yield call.partial("q")

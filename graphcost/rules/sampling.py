@@ -5,11 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules import interpolation
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT, rule
+from graphcost.rules.shared import interpolation
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,27 +19,26 @@ if TYPE_CHECKING:
 MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic", "bicubic": "cubic"}
 """What each mode is for any number of axes; until opset 19 they had the names that they bear in two."""
 
-signature(
+MICROSOFT.signature(
     "GridSample",
     "X Grid -> Y",
-    domain=MICROSOFT,
     align_corners=0,
     mode="bilinear",
     padding_mode="zeros",
 )
 
 
-@types("GridSample", domain=MICROSOFT)
+@MICROSOFT.types("GridSample")
 def grid_sample_type(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: (N, C, *outputs)."""
     x, grid = call.partial("X"), call.partial("Grid")
     if x.rank != grid.rank:
         raise call.error(f"wants X and Grid of the same rank, they are {x} and {grid}")
-    yield TensorType(x.dtype, (*(x.shape or ())[:2], *(grid.shape or ())[1:-1]))
+    yield TensorType(x.dtype, (*shape_of(x)[:2], *shape_of(grid)[1:-1]))
 
 
 @rule("GridSample", since=16)
-@rule("GridSample", domain=MICROSOFT)
+@MICROSOFT.rule("GridSample")
 def grid_sample(call: Call) -> Iterator[Term]:
     """Y[n, c, p] = sum over q of weight[n, p, q] * X[n, c, floor(x[n, p]) + q].
 
@@ -52,7 +50,12 @@ def grid_sample(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__GridSample.html
     """
-    x, grid, y, mode = call.input("X"), call.input(call.schema.inputs[1]), call.output("Y"), _mode(call)
+    x, grid, y, mode = (
+        call.input("X"),
+        call.input(call.schema.inputs[1]),
+        call.output("Y"),
+        MODES[call.choice("mode", MODES)],
+    )
     axes = x.rank - 2
     if grid.rank != x.rank or grid.dims[0] != x.dims[0] or grid.dims[-1] != axes:
         wanted = f"({x.dims[0]}, {axes} sizes, {axes})"
@@ -77,13 +80,6 @@ def _positions(call: Call, grid: TensorType) -> Iterator[Term]:
 
 def _is_float(one: TensorType) -> bool:
     return one.dtype is not None and one.dtype.is_float
-
-
-def _mode(call: Call) -> str:
-    mode = call.attr("mode", str)
-    if mode not in MODES:
-        raise call.error(f"wants mode to be {', '.join(MODES)}, it is {mode!r}")
-    return MODES[mode]
 
 
 @rule("AffineGrid", since=20, not_weights="size")

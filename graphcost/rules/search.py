@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scalars import integer
+from graphcost.rules.registry import MICROSOFT, rule, types
+from graphcost.rules.shared import axes
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType, shape_of
 
@@ -24,9 +22,9 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-signature("Unique", "x -> y idx counts", domain=MICROSOFT)
-signature("NGramRepeatBlock", "input_ids scores -> scores_out", domain=MICROSOFT)
-signature("IsAllFinite", "input -> output", domain=MICROSOFT, isnan_only=0, isinf_only=0)
+MICROSOFT.signature("Unique", "x -> y idx counts")
+MICROSOFT.signature("NGramRepeatBlock", "input_ids scores -> scores_out")
+MICROSOFT.signature("IsAllFinite", "input -> output", isnan_only=0, isinf_only=0)
 
 
 def insertions(count: int, kept: int) -> int:
@@ -57,7 +55,7 @@ def top_k_types(call: Call) -> Iterator[TensorType]:
 
 def _kept(call: Call) -> int | None:
     """Return K: an attribute before opset 10; None where it isn't known."""
-    return call.attr("k", int) if call.opset < 10 else integer(call, "K")
+    return call.attr("k", int) if call.opset < 10 else call.known_integer("K")
 
 
 @rule("TopK", not_weights="K")
@@ -128,7 +126,7 @@ def unique(call: Call) -> Iterator[Term]:
         yield work("counts + 1", Arith.ADD, dtype=DType.INT64, least=0, repeated=slices.steps)
 
 
-@types("Unique", domain=MICROSOFT)
+@MICROSOFT.types("Unique")
 def unique_of_vector_types(call: Call) -> Iterator[TensorType]:
     """`idx` has an index for each element of x."""
     x = call.partial("x")
@@ -137,7 +135,7 @@ def unique_of_vector_types(call: Call) -> Iterator[TensorType]:
     yield TensorType(DType.INT64, (None,))
 
 
-@rule("Unique", domain=MICROSOFT)
+@MICROSOFT.rule("Unique")
 def unique_of_vector(call: Call) -> Iterator[Term]:
     """Y = the unique elements of x, in the order of their first appearance; idx, counts: which and how often.
 
@@ -160,13 +158,10 @@ def _distinct(slices: int, elements: int) -> Iterator[Term]:
     )
 
 
-@types("NGramRepeatBlock", domain=MICROSOFT)
-def ngram_repeat_block_type(call: Call) -> Iterator[TensorType]:
-    """The scores keep their shape."""
-    yield call.partial("scores")
+MICROSOFT.like_input("NGramRepeatBlock", name="scores")
 
 
-@rule("NGramRepeatBlock", domain=MICROSOFT)
+@MICROSOFT.rule("NGramRepeatBlock")
 def ngram_repeat_block(call: Call) -> Iterator[Term]:
     """scores_out = scores, but -inf for each token that would end an n-gram which input_ids holds already.
 
@@ -184,13 +179,13 @@ def ngram_repeat_block(call: Call) -> Iterator[Term]:
     yield work("id = last id", Arith.CMP, least=least, batch=batch, ngrams=ngrams, ids=size - 1)
 
 
-@types("IsAllFinite", domain=MICROSOFT)
+@MICROSOFT.types("IsAllFinite")
 def is_all_finite_type(_call: Call) -> Iterator[TensorType]:
     """The output is one truth value."""
     yield TensorType(DType.BOOL, ())
 
 
-@rule("IsAllFinite", domain=MICROSOFT)
+@MICROSOFT.rule("IsAllFinite")
 def is_all_finite(call: Call) -> Iterator[Term]:
     """Output = whether no element of any input is NaN (x != x), inf or -inf; every element is looked at.
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
 from graphcost.rules import matmul
-from graphcost.rules.axes import position
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scalars import integer
+from graphcost.rules.registry import MICROSOFT, rule, types
+from graphcost.rules.shared.axes import position
+from graphcost.rules.shared.sizes import where_known
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType, shape_of
 
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from graphcost.types import Dim
 
 
-signature("Rfft", "X -> Y", domain=MICROSOFT, onesided=1, normalized=0, signal_ndim=1)
-signature("Irfft", "X -> Y", domain=MICROSOFT, onesided=1, normalized=0)
-signature("ComplexMul", "A B -> C", domain=MICROSOFT)
-signature("ComplexMulConj", "A B -> C", domain=MICROSOFT)
+MICROSOFT.signature("Rfft", "X -> Y", onesided=1, normalized=0, signal_ndim=1)
+MICROSOFT.signature("Irfft", "X -> Y", onesided=1, normalized=0)
+MICROSOFT.signature("ComplexMul", "A B -> C")
+MICROSOFT.signature("ComplexMulConj", "A B -> C")
 
 
 def _transformed(call: Call, length: int, parts: int, transforms: int, outputs: int) -> Iterator[Term]:
@@ -75,8 +74,10 @@ def dft(call: Call) -> Iterator[Term]:
 def _axis(call: Call, rank: int) -> int:
     if call.opset < 20:
         axis = call.attr("axis", int)
+    elif call.has_input("axis"):
+        axis = int(call.scalar("axis"))
     else:
-        axis = -2 if call.optional("axis") is None else int(call.scalar("axis"))
+        axis = -2
     found = position(call, axis, rank)
     if found == rank - 1:
         raise call.error(f"wants an axis before the last, it is {axis} of {rank}")
@@ -84,7 +85,7 @@ def _axis(call: Call, rank: int) -> int:
 
 
 def _dft_length(call: Call, signal: int) -> int:
-    if call.optional("dft_length") is not None:
+    if call.has_input("dft_length"):
         return int(call.scalar("dft_length"))
     return 2 * (signal - 1) if call.attr("inverse", int) and call.attr("onesided", int) else signal
 
@@ -95,7 +96,7 @@ def stft_type(call: Call) -> Iterator[TensorType]:
     signal = call.partial("signal")
     _parts(call, signal)
     batch, samples = shape_of(signal)[:2]
-    length, step = _frame_length(call), integer(call, "frame_step")
+    length, step = _frame_length(call), call.known_integer("frame_step")
     bins = length // 2 + 1 if length is not None and call.attr("onesided", int) else length
     yield TensorType(signal.dtype, (batch, _frames(call, samples, length, step), bins, 2))
 
@@ -118,14 +119,13 @@ def _frames(call: Call, samples: Dim, length: int | None, step: int | None) -> i
 
 def _frame_length(call: Call) -> int | None:
     """Return the length of a frame: as it is given, or as the window, or as the signal; None where it isn't known."""
-    given = {name for name, one in zip(call.schema.inputs, call.inputs, strict=False) if one is not None}
-    if "window" in given:
+    if call.has_input("window"):
         length = (*shape_of(call.partial("window")), None)[0]
-    elif "frame_length" in given:
+    elif call.has_input("frame_length"):
         length = None
     else:
         length = shape_of(call.partial("signal"))[1]
-    known = integer(call, "frame_length")
+    known = call.known_integer("frame_length")
     return known if known is not None else length if isinstance(length, int) else None
 
 
@@ -149,15 +149,15 @@ def stft(call: Call) -> Iterator[Term]:
     yield from _transformed(call, length, parts, frames, output.elements)
 
 
-@types("Rfft", domain=MICROSOFT)
+@MICROSOFT.types("Rfft")
 def rfft_type(call: Call) -> Iterator[TensorType]:
     """Half of the spectrum of n samples is n // 2 + 1 complex numbers."""
     x = call.partial("X")
     *batch, samples = shape_of(x) or (None,)
-    yield TensorType(x.dtype, (*batch, samples // 2 + 1 if isinstance(samples, int) else None, 2))
+    yield TensorType(x.dtype, (*batch, where_known(lambda size: size // 2 + 1, samples), 2))
 
 
-@rule("Rfft", domain=MICROSOFT)
+@MICROSOFT.rule("Rfft")
 def rfft(call: Call) -> Iterator[Term]:
     """Y[..., k] = sum over n < N of exp(-2 pi j k n / N) * X[..., n], for k = 0 .. N // 2.
 
@@ -171,15 +171,15 @@ def rfft(call: Call) -> Iterator[Term]:
     yield from _transformed(call, x.dims[-1], 1, transforms, call.output("Y").elements)
 
 
-@types("Irfft", domain=MICROSOFT)
+@MICROSOFT.types("Irfft")
 def irfft_type(call: Call) -> Iterator[TensorType]:
     """N // 2 + 1 complex numbers are half of the spectrum of N samples, where N is even."""
     x = call.partial("X")
     bins = shape_of(x)[-2] if x.rank > 1 else None
-    yield TensorType(x.dtype, (*shape_of(x)[:-2], 2 * (bins - 1) if isinstance(bins, int) else None))
+    yield TensorType(x.dtype, (*shape_of(x)[:-2], where_known(lambda size: 2 * (size - 1), bins)))
 
 
-@rule("Irfft", domain=MICROSOFT)
+@MICROSOFT.rule("Irfft")
 def irfft(call: Call) -> Iterator[Term]:
     """Y[..., n] = 1/N * sum over k < N of exp(2 pi j k n / N) * X[..., k], where the half k > N / 2 mirrors the other.
 
@@ -202,14 +202,14 @@ def _check_plain(call: Call, x: TensorType, *, rank: int) -> None:
             raise call.error(f"wants {name} to be {value}, it is {call.attr(name, int)}")
 
 
-@types("ComplexMul", "ComplexMulConj", domain=MICROSOFT)
+@MICROSOFT.types("ComplexMul", "ComplexMulConj")
 def complex_mul_type(call: Call) -> Iterator[TensorType]:
     """C is what A and B are broadcast to."""
     a, b = call.partial("A"), call.partial("B")
     yield TensorType(a.dtype, tuple(matmul.broadcast(call, shape_of(a), shape_of(b))))
 
 
-@rule("ComplexMul", "ComplexMulConj", domain=MICROSOFT)
+@MICROSOFT.rule("ComplexMul", "ComplexMulConj")
 def complex_mul(call: Call) -> Iterator[Term]:
     """C = A * B, or A * conj(B): (a + bj) * (c + dj) = ac - bd + (ad + bc)j, 4 multiplications and 2 additions.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes
 from graphcost.rules.registry import rule
+from graphcost.rules.shared import axes
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import Bounds
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.classical import entries, length, ranged
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
+from graphcost.rules.registry import MICROSOFT, rule, types
+from graphcost.rules.shared.lists import entries, length
+from graphcost.terms import Arith, ranged, work
 from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Type
 
-signature("Tokenizer", "X -> Y", domain=MICROSOFT)
+MICROSOFT.signature("Tokenizer", "X -> Y")
 
 
 @rule("StringNormalizer")
@@ -36,10 +35,7 @@ def string_normalizer(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__StringNormalizer.html
     """
-    action = call.attr("case_change_action", str)
-    if action not in {"NONE", "LOWER", "UPPER"}:
-        raise call.error(f"wants case_change_action to be NONE, LOWER or UPPER, it is {action!r}")
-    if action != "NONE":
+    if call.choice("case_change_action", ("NONE", "LOWER", "UPPER")) != "NONE":
         raise _unknown_lengths()
     if length(call, "stopwords"):
         yield work("look x up", Arith.CMP, elements=call.input("X").elements)
@@ -57,7 +53,7 @@ def along_the_characters(call: Call) -> Iterator[Term]:
     return _searches(call)
 
 
-@rule("Tokenizer", domain=MICROSOFT)
+@MICROSOFT.rule("Tokenizer")
 def tokenizer(call: Call) -> Iterator[Term]:
     """Y = the tokens of every string, found by patterns along its characters.
 
@@ -100,9 +96,7 @@ def tf_idf_vectorizer(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html
     """
-    x, mode = call.input("X"), call.attr("mode", str)
-    if mode not in {"TF", "IDF", "TFIDF"}:
-        raise call.error(f"wants mode to be TF, IDF or TFIDF, it is {mode!r}")
+    x, mode = call.input("X"), call.choice("mode", ("TF", "IDF", "TFIDF"))
     if x.rank not in {1, 2}:
         raise call.error(f"wants X of shape [C] or [N, C], it is {x}")
     rows, grams = (x.dims[0] if x.rank == 2 else 1), length(call, "ngram_indexes")
@@ -159,7 +153,7 @@ def normalized(call: Call) -> Iterator[Type]:
     yield TensorType(DType.STRING, (*dims[:-1], None) if length(call, "stopwords") else dims)
 
 
-@types("Tokenizer", domain=MICROSOFT)
+@MICROSOFT.types("Tokenizer")
 def tokenized(call: Call) -> Iterator[Type]:
     """Yield X's shape with an axis more: as many places as the string with most tokens has tokens.
 

@@ -100,7 +100,7 @@ def test_the_state_of_more_axes_is_not_known():
     ("weight", "said", "message"),
     [
         (ts(3, 1, 2), {}, r"wants weight of shape \(2, 1, kernel\), it is \(3, 1, 2\)"),
-        (ts(2, 1, 2), {"activation": "relu"}, "wants activation to be none, silu or swish, it is 'relu'"),
+        (ts(2, 1, 2), {"activation": "relu"}, "wants activation to be one of none, silu, swish, it is 'relu'"),
     ],
 )
 def test_what_does_not_fit_is_named(weight, said, message):

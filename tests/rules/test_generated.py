@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from calls import counts, make_call, terms, ts
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from ml_dtypes import bfloat16
+from onnx import helper
 from oracles import generated
 from oracles.checked import checks
 from oracles.counting import Tally
@@ -109,3 +112,70 @@ def test_mel_weight_matrix(triangles, dft_length, sample_rate, share, opset):
 @pytest.mark.parametrize("op_type", ["Range", "MelWeightMatrix", *WINDOWS])
 def test_every_opset_has_a_rule(op_type):
     assert all(registry.find(op_type, "", opset) for opset in opsets(op_type))
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [np.array(0), np.array(4), np.array(0)],
+        [np.array(0), np.array(4), np.array(0.5)],
+        [ts(dtype=DType.STRING), ts(dtype=DType.STRING), ts(dtype=DType.STRING)],
+        [np.array(0), np.array([4, 5]), np.array(1)],
+    ],
+)
+def test_a_range_that_breaks_the_specification_is_refused(inputs):
+    with pytest.raises(NodeError):
+        make_call("Range", *inputs)
+
+
+steps = st.integers(-20, 20)
+
+
+def arranged(*numbers, dtype=np.int64, rank=0, opset=11):
+    return make_call("Range", *(np.array(one, dtype).reshape((1,) * rank) for one in numbers), opset=opset).outputs[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps, steps, steps.filter(bool), st.sampled_from([np.int16, np.int32, np.int64, np.float32, np.float64]))
+def test_a_range_of_whole_numbers_is_as_long_as_pythons(start, limit, delta, dtype):
+    found = arranged(start, limit, delta, dtype=dtype)
+    assert found.shape == (len(range(start, limit, delta)),)
+    assert found.dtype is DType(np.dtype(dtype).name)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps, steps, steps.filter(bool), st.sampled_from([np.float16, bfloat16, np.float32, np.float64]))
+def test_a_range_of_quarters_is_as_long_as_that_of_whole_numbers(start, limit, delta, dtype):
+    found = arranged(start / 4, limit / 4, delta / 4, dtype=dtype, opset=27)
+    assert found.shape == (len(range(start, limit, delta)),)
+
+
+def test_a_range_of_large_whole_numbers_is_exact():
+    assert arranged(0, 2**62 + 1, 2**61).shape == (3,)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_range_takes_single_elements_of_any_rank(rank):
+    """As onnxruntime does, and as the function body of AffineGrid needs it."""
+    assert arranged(0, 5, 2, rank=rank).shape == (3,)
+
+
+def test_where_rounding_decides_the_length_is_unknown():
+    """onnxruntime 1.31 gives 11 elements, onnx's inference says 10."""
+    assert arranged(0.1, 1.1, 0.1, dtype=np.float32).shape == (None,)
+    assert arranged(0, np.inf, 1, dtype=np.float32).shape == (None,)
+
+
+def test_a_range_that_only_the_run_knows_has_one_axis():
+    assert make_call("Range", np.array(0), ts(dtype=DType.INT64), np.array(1)).outputs[0].shape == (None,)
+
+
+def test_what_onnx_itself_says_is_wrong():
+    """The reason for a rule of our own."""
+    node = helper.make_node("Range", ["s", "l", "d"], ["y"])
+    numbers = {name: np.array(one, np.float32) for name, one in zip("sld", (0.1, 1.1, 0.1), strict=True)}
+    types = {name: helper.make_tensor_type_proto(1, ()) for name in numbers}
+    data = {name: onnx.numpy_helper.from_array(one) for name, one in numbers.items()}
+    schema = onnx.defs.get_schema("Range", 11)
+    found = onnx.shape_inference.infer_node_outputs(schema, node, types, data)["y"]
+    assert found.tensor_type.shape.dim[0].dim_value == 10

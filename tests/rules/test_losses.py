@@ -69,7 +69,7 @@ def test_targets_that_do_not_fit_are_an_error():
 
 def test_another_reduction_is_an_error():
     call = make_call("SoftmaxCrossEntropyLoss", ts(4, 10), ts(4, dtype=DType.INT64))
-    with pytest.raises(NodeError, match="wants reduction to be none, sum or mean, it is 'max'"):
+    with pytest.raises(NodeError, match="wants reduction to be one of none, sum, mean, it is 'max'"):
         terms(replace(call, attributes={"reduction": "max"}))
 
 

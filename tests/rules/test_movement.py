@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -220,5 +221,70 @@ def test_scattered_elements(places, reduction, opset, rng):
 
 def test_an_unknown_reduction_is_an_error():
     call = make_call("ScatterND", FLOATS, ts(1, 1, dtype=DType.INT64), ts(1, 3))
-    with pytest.raises(NodeError, match="reduction to be none, add, mul, max, min, it is 'mean'"):
+    with pytest.raises(NodeError, match="reduction to be one of none, add, mul, max, min, it is 'mean'"):
         counts(replace(call, attributes={"reduction": "mean"}))
+
+
+shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), shapes, st.sampled_from(opsets("Compress", first=9)))
+def test_compress_keeps_as_many_slices_as_are_true(data, shape, opset):
+    axis = data.draw(st.none() | st.integers(-len(shape), len(shape) - 1))
+    length = np.prod(shape) if axis is None else shape[axis]
+    condition = np.array(data.draw(st.lists(st.booleans(), min_size=1, max_size=int(length))))
+    given_axis = {} if axis is None else {"axis": axis}
+    (real,) = computed("Compress", [np.zeros(shape, np.float32), condition], opset, **given_axis)
+    assert make_call("Compress", ts(*shape), condition, opset=opset, **given_axis).outputs == (ts(*real.shape),)
+
+
+def test_compress_by_what_only_the_run_knows_keeps_the_other_axes():
+    condition = ts(3, dtype=DType.BOOL)
+    assert make_call("Compress", ts(3, 4), condition, axis=0).outputs[0].shape == (None, 4)
+    assert make_call("Compress", ts(3, 4), condition).outputs[0].shape == (None,)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), shapes, st.integers(1, 5), st.sampled_from([np.int64, np.int32, np.float32]))
+def test_one_hot_has_an_axis_of_the_depth(data, shape, depth, dtype):
+    axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
+    indices, values = np.zeros(shape, np.int64), np.array([0, 1], np.float16)
+    (real,) = computed("OneHot", [indices, np.array(depth, dtype), values], 11, axis=axis)
+    found = make_call("OneHot", ts(*shape, dtype=DType.INT64), np.array(depth, dtype), values, opset=11, axis=axis)
+    assert found.outputs == (ts(*real.shape, dtype=DType.FLOAT16),)
+
+
+def test_one_hot_of_a_depth_that_only_the_run_knows_keeps_the_other_axes():
+    depth, values = ts(dtype=DType.INT64), ts(2)
+    assert make_call("OneHot", ts(3, 4, dtype=DType.INT64), depth, values, axis=1).outputs[0].shape == (3, None, 4)
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=3), st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_cropped_centre_has_the_shape_that_onnx_computes(dims, data):
+    axes = data.draw(st.permutations(range(len(dims))))[: data.draw(st.integers(1, len(dims)))]
+    wanted = np.array([data.draw(st.integers(1, 6)) for _ in axes], np.int64)
+    y = computed("CenterCropPad", [np.zeros(dims, np.float32), wanted], 18, axes=axes)[0]
+    call = make_call("CenterCropPad", ts(*dims), wanted, axes=axes)
+    assert call.outputs == (ts(*y.shape),)
+    kept = math.prod(min(pair) for pair in zip(dims, y.shape, strict=True))
+    assert registry.of(call).traffic(call) == (4 * kept + 8 * len(axes), y.nbytes)
+    unknown = make_call("CenterCropPad", ts(*dims), ts(len(axes), dtype=DType.INT64), axes=axes)
+    assert unknown.outputs[0].shape == tuple(None if axis in axes else size for axis, size in enumerate(dims))
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "attributes"),
+    [
+        ("Compress", [ts(3), np.array([True])], {"axis": 1}),
+        ("OneHot", [ts(3), np.array(4), ts(2)], {"axis": 2}),
+        ("OneHot", [ts(3), np.array([4, 5]), ts(2)], {}),
+        ("OneHot", [ts(3), np.array(-1), ts(2)], {}),
+        ("OneHot", [ts(3), np.array(np.nan, np.float32), ts(2)], {}),
+        ("CenterCropPad", [ts(3, 3), np.array([2])], {}),
+    ],
+)
+def test_what_breaks_the_specification_has_no_type(op_type, inputs, attributes):
+    with pytest.raises(NodeError):
+        make_call(op_type, *inputs, **attributes)

@@ -14,11 +14,14 @@ from oracles import backend
 from oracles import windows as oracle
 from oracles.checked import checks
 from oracles.counting import Tally, values
+from oracles.reference import computed
 from oracles.windows import Axis, attributes, padded_axes
+from oracles.windows import axes as window_axes
 
 from graphcost.errors import NodeError
 from graphcost.load import schema
 from graphcost.terms import Arith
+from graphcost.types import DType, TensorType
 
 SIZES = st.sampled_from((1, 2, 1, 2, 0))
 
@@ -137,3 +140,38 @@ def test_a_window_that_does_not_fit_is_an_error_and_never_a_count(ceil):
 def test_what_breaks_the_specification_is_named(call, message):
     with pytest.raises(NodeError, match=message):
         terms(call)
+
+
+@given(st.lists(window_axes(largest=3), min_size=1, max_size=2), st.sampled_from((9, 11, 22)))
+@settings(max_examples=200, deadline=None)
+def test_unpooling_gives_the_shape_that_onnx_computes(windows, opset):
+    said = {"kernel_shape": [axis.kernel for axis in windows], "strides": [axis.stride for axis in windows]}
+    dims = [1, 2, *(axis.size for axis in windows)]
+    places = np.zeros(dims, np.int64)
+    y = computed("MaxUnpool", [np.ones(dims), places], 11, **said)[0]
+    assert make_call("MaxUnpool", ts(*dims), ts(*dims, dtype=DType.INT64), opset=opset, **said).outputs == (
+        ts(*y.shape),
+    )
+    larger = np.array([1, 2, *(size + 1 for size in y.shape[2:])], np.int64)
+    call = make_call("MaxUnpool", ts(*dims), ts(*dims, dtype=DType.INT64), larger, opset=opset, **said)
+    assert call.outputs == (ts(*larger),)
+    assert terms(call) == ()
+    unknown = make_call("MaxUnpool", ts(*dims), ts(*dims, dtype=DType.INT64), ts(len(dims)), opset=opset, **said)
+    assert unknown.outputs == (TensorType(DType.FLOAT32, (None,) * len(dims)),)
+
+
+def test_pads_are_taken_off_what_is_unpooled():
+    call = make_call("MaxUnpool", ts(1, 1, 3), ts(1, 1, 3), kernel_shape=[3], strides=[2], pads=[1, 1])
+    assert call.outputs == (ts(1, 1, 2 * 2 + 3 - 1 - 1),)
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "message"),
+    [
+        ((), {"kernel_shape": [2, 2]}, "kernel_shape to be 1 integers of 1 or more"),
+        ((np.array([4]),), {"kernel_shape": [2]}, "output_shape to be 3 sizes"),
+    ],
+)
+def test_an_unpooling_that_breaks_the_specification_has_no_type(more, said, message):
+    with pytest.raises(NodeError, match=message):
+        make_call("MaxUnpool", ts(1, 1, 3), ts(1, 1, 3), *more, **said)

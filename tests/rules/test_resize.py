@@ -273,7 +273,7 @@ def test_upsample_does_not_shrink():
 @pytest.mark.parametrize(
     ("inputs", "said", "message"),
     [
-        ((None, np.array([1, 2], F32)), {"mode": "area"}, "wants mode to be nearest, linear, cubic, it is 'area'"),
+        ((None, np.array([1, 2], F32)), {"mode": "area"}, "mode to be one of nearest, linear, cubic, it is 'area'"),
         (
             (np.zeros(3, F32), np.array([1, 2], F32)),
             {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize"},

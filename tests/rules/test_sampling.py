@@ -244,7 +244,7 @@ POOLED = make_call("MaxRoiPool", ts(1, 1, 3, 3), ts(1, 5), pooled_shape=[1, 1])
         ),
         (
             make_call("RoiAlign", ts(1, 1, 3, 3), ts(1, 4), ts(1, dtype=DType.INT64), mode="sum", sampling_ratio=1),
-            "wants mode to be avg or max, it is 'sum'",
+            "wants mode to be one of avg, max, it is 'sum'",
         ),
         (replace(POOLED, inputs=(ts(1, 1, 3, 3), ts(1, 4))), r"rois of shape \(regions, 5\)"),
         (
@@ -258,7 +258,7 @@ POOLED = make_call("MaxRoiPool", ts(1, 1, 3, 3), ts(1, 5), pooled_shape=[1, 1])
                 opset=1,
                 mode="area",
             ),
-            "wants mode to be bilinear or nearest, it is 'area'",
+            "wants mode to be one of bilinear, nearest, it is 'area'",
         ),
     ],
 )

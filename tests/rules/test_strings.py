@@ -180,7 +180,7 @@ TOKENS = ts(2, 3, dtype=DType.INT64)
     [
         (
             lambda: make_call("TfIdfVectorizer", TOKENS, **(SAID | {"mode": "BM25"})),
-            "wants mode to be TF, IDF or TFIDF",
+            "wants mode to be one of TF, IDF, TFIDF",
         ),
         (lambda: make_call("TfIdfVectorizer", TOKENS, **(SAID | {"min_gram_length": 2})), "they are 2 to 1, and 0"),
         (lambda: make_call("TfIdfVectorizer", ts(1, 2, 3), **SAID), "wants X of shape"),

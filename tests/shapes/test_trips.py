@@ -70,3 +70,15 @@ def test_what_a_turn_changes_is_work_of_every_run_though_it_starts_from_a_consta
         " => (bool c2, float[2,3] a2, float[2,3] b2) { c2 = Identity(c) a2 = Exp(a) b2 = Add(b, b) }>",
     )
     assert graphcost.analyze(built).total.value.best == 7 * (6 + 6)
+
+
+def test_a_count_above_the_limit_or_below_none_is_refused():
+    built = model(
+        "float[2,3] x, bool stop => float[2,3] y, float[t,2,3] z <float[3,3] w, int64 n = {5}, bool on = {1}>",
+        f"y, z = Loop(n, on, x) {BODY.format('c2 = Identity(stop) b = MatMul(a, w) s = Exp(b)')}",
+    )
+    assert graphcost.analyze(built, dims={"trips:y": 5}).total.macs.best == 5 * ONCE
+    with pytest.raises(UsageError, match="Loop 'y' runs at most 5 times, not 7"):
+        graphcost.analyze(built, dims={"trips:y": 7})
+    with pytest.raises(UsageError, match="trips:y"):
+        graphcost.analyze(built, dims={"trips:y": -1})

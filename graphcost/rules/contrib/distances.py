@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType, shape_of
 
@@ -17,18 +16,18 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-signature("CDist", "A B -> C", domain=MICROSOFT, metric="sqeuclidean")
-signature("DynamicTimeWarping", "input -> output", domain=MICROSOFT)
+MICROSOFT.signature("CDist", "A B -> C", metric="sqeuclidean")
+MICROSOFT.signature("DynamicTimeWarping", "input -> output")
 
 
-@types("CDist", domain=MICROSOFT)
+@MICROSOFT.types("CDist")
 def cdist_type(call: Call) -> Iterator[TensorType]:
     """C has a row for each row of A and a column for each row of B."""
     a, b = call.partial("A"), call.partial("B")
     yield TensorType(a.dtype, (*shape_of(a)[:1], *shape_of(b)[:1]))
 
 
-@rule("CDist", domain=MICROSOFT)
+@MICROSOFT.rule("CDist")
 def cdist(call: Call) -> Iterator[Term]:
     """C[m, k] = sum over n of (A[m, n] - B[k, n])^2, or its square root, as `metric` is sqeuclidean or euclidean.
 
@@ -50,13 +49,13 @@ def cdist(call: Call) -> Iterator[Term]:
         yield work("sqrt(sum(d * d))", Arith.SQRT, pairs=pairs)
 
 
-@types("DynamicTimeWarping", domain=MICROSOFT)
+@MICROSOFT.types("DynamicTimeWarping")
 def dynamic_time_warping_type(_call: Call) -> Iterator[TensorType]:
     """Two rows of places; how long the path is depends on the costs."""
     yield TensorType(DType.INT32, (2, None))
 
 
-@rule("DynamicTimeWarping", domain=MICROSOFT)
+@MICROSOFT.rule("DynamicTimeWarping")
 def dynamic_time_warping(call: Call) -> Iterator[Term]:
     """D[r, c] = input[r, c] + min(D[r - 1, c - 1], D[r - 1, c], D[r, c - 1]); output = the path of the least D.
 

@@ -5,16 +5,16 @@ Each costs what its parts do: the formulas of normalization.py, and the sums and
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes, normalization, windows
-from graphcost.rules.contrib.fused import check_shape
-from graphcost.rules.domains import MICROSOFT
+from graphcost.rules import normalization
 from graphcost.rules.elementwise import SILU, TABLE
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared import axes, window_types
+from graphcost.rules.shared.embedding import counted, reads_rows
+from graphcost.rules.shared.operands import check_shape
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +29,19 @@ ADD, MUL, CMP, DIV = Arith.ADD, Arith.MUL, Arith.CMP, Arith.DIV
 _EPSILON = 1e-12
 _SAVED = "output mean? inv_std_var? input_skip_bias_sum?"
 
-signature("SkipLayerNormalization", f"input skip gamma beta? bias? -> {_SAVED}", domain=MICROSOFT, epsilon=_EPSILON)
-signature("SkipSimplifiedLayerNormalization", f"input skip gamma bias? -> {_SAVED}", domain=MICROSOFT, epsilon=_EPSILON)
+MICROSOFT.signature("SkipLayerNormalization", f"input skip gamma beta? bias? -> {_SAVED}", epsilon=_EPSILON)
+MICROSOFT.signature("SkipSimplifiedLayerNormalization", f"input skip gamma bias? -> {_SAVED}", epsilon=_EPSILON)
 
 
-@types("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.types("SkipLayerNormalization", "SkipSimplifiedLayerNormalization")
 def skip_types(call: Call) -> Iterator[TensorType]:
     """The outputs have the input's type, but mean and inv_std_var are float32, one for each row."""
     x = call.partial("input")
-    saved = TensorType(DType.FLOAT32, (*(x.shape or ())[:-1], 1))
+    saved = TensorType(DType.FLOAT32, (*shape_of(x)[:-1], 1))
     yield from (x, saved, saved, x)
 
 
-@rule("SkipLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.rule("SkipLayerNormalization")
 def skip_layer_normalization(call: Call) -> Iterator[Term]:
     """Output = d * InvStdDev * gamma + beta, with d = s - mean(s), s = input + skip + bias, as LayerNormalization.
 
@@ -57,7 +57,7 @@ def skip_layer_normalization(call: Call) -> Iterator[Term]:
     yield from _shifted(call, rows, "beta")
 
 
-@rule("SkipSimplifiedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.rule("SkipSimplifiedLayerNormalization")
 def skip_simplified_layer_normalization(call: Call) -> Iterator[Term]:
     """Output = s * InvRMS * gamma, with s = input + skip + bias and InvRMS = 1 / sqrt(mean(s * s) + epsilon).
 
@@ -92,17 +92,14 @@ def _shifted(call: Call, rows: axes.Rows, name: str) -> Iterator[Term]:
 
 # Root mean squares
 
-signature("BranchwiseRMSNorm", "X scale? -> Y", domain=MICROSOFT, num_branches=0, epsilon=1e-5)
-signature("GatedRMSNorm", "X scale gate -> Y", domain=MICROSOFT, activation="silu", epsilon=1e-5)
+MICROSOFT.signature("BranchwiseRMSNorm", "X scale? -> Y", num_branches=0, epsilon=1e-5)
+MICROSOFT.signature("GatedRMSNorm", "X scale gate -> Y", activation="silu", epsilon=1e-5)
 
 
-@types("BranchwiseRMSNorm", "GatedRMSNorm", "GroupNorm", domain=MICROSOFT)
-def same_type(call: Call) -> Iterator[TensorType]:
-    """Y has the type of X."""
-    yield call.partial("X")
+MICROSOFT.like_input("BranchwiseRMSNorm", "GatedRMSNorm", "GroupNorm")
 
 
-@rule("BranchwiseRMSNorm", domain=MICROSOFT)
+@MICROSOFT.rule("BranchwiseRMSNorm")
 def branchwise_rms_norm(call: Call) -> Iterator[Term]:
     """Y = X * InvRMS * scale, with InvRMS = 1 / sqrt(mean(X * X) + epsilon) for each branch, computed in float32.
 
@@ -120,7 +117,7 @@ def branchwise_rms_norm(call: Call) -> Iterator[Term]:
         yield work("* scale", MUL, dtype=DType.FLOAT32, rows=rows.count, elements=rows.size)
 
 
-@rule("GatedRMSNorm", domain=MICROSOFT)
+@MICROSOFT.rule("GatedRMSNorm")
 def gated_rms_norm(call: Call) -> Iterator[Term]:
     """Y = X * InvRMS * scale * activation(gate), with InvRMS = 1 / sqrt(mean(X * X) + epsilon), in float32.
 
@@ -132,13 +129,10 @@ def gated_rms_norm(call: Call) -> Iterator[Term]:
     whole, size = axes.over(call, call.input("X"), [-1]), call.input("scale").elements
     if size < 1 or whole.size % size:
         raise call.error(f"wants a scale whose size divides the {whole.size} of X, it has {size}")
-    rows, activation = axes.Rows(whole.elements // size, size), call.attr("activation", str)
-    if activation not in _GATES:
-        raise call.error(f"wants activation to be one of {', '.join(_GATES)}, it is {activation!r}")
+    rows, activation = axes.Rows(whole.elements // size, size), call.choice("activation", _GATES)
     yield from normalization.inverse_root_mean_square(rows, DType.FLOAT32)
     yield work("* scale", MUL, dtype=DType.FLOAT32, rows=rows.count, elements=rows.size)
-    for term in _GATES[activation].over(whole.elements):
-        yield replace(term, dtype=DType.FLOAT32)
+    yield from in_type(DType.FLOAT32, _GATES[activation].over(whole.elements))
     yield work("* activation(gate)", MUL, dtype=DType.FLOAT32, rows=rows.count, elements=rows.size)
 
 
@@ -147,11 +141,11 @@ _GATES = {"silu": SILU, "swish": SILU, "sigmoid": TABLE["Sigmoid"]}
 
 # Group normalization
 
-signature("GroupNorm", "X gamma beta -> Y", domain=MICROSOFT, channels_last=1, epsilon=1e-5)
-signature("SkipGroupNorm", "X gamma beta skip bias? -> Y S?", domain=MICROSOFT, channels_last=1, epsilon=1e-5)
+MICROSOFT.signature("GroupNorm", "X gamma beta -> Y", channels_last=1, epsilon=1e-5)
+MICROSOFT.signature("SkipGroupNorm", "X gamma beta skip bias? -> Y S?", channels_last=1, epsilon=1e-5)
 
 
-@rule("GroupNorm", domain=MICROSOFT)
+@MICROSOFT.rule("GroupNorm")
 def group_norm(call: Call) -> Iterator[Term]:
     """Y = activation(gamma * (x - mean) / sqrt(variance + epsilon) + beta), with mean and variance per group.
 
@@ -166,13 +160,13 @@ def group_norm(call: Call) -> Iterator[Term]:
         yield from SILU.over(x.elements)
 
 
-@types("SkipGroupNorm", domain=MICROSOFT)
+@MICROSOFT.types("SkipGroupNorm")
 def skip_group_norm_types(call: Call) -> Iterator[TensorType]:
     """Y and S have the type of X."""
     yield from (call.partial("X"), call.partial("X"))
 
 
-@rule("SkipGroupNorm", domain=MICROSOFT)
+@MICROSOFT.rule("SkipGroupNorm")
 def skip_group_norm(call: Call) -> Iterator[Term]:
     """Y = GroupNorm(S), with S = X + skip + bias; skip is broadcast to X, bias: (C,).
 
@@ -189,28 +183,27 @@ def skip_group_norm(call: Call) -> Iterator[Term]:
 def _channels_first(call: Call, x: TensorType) -> TensorType:
     if x.rank < 3:
         raise call.error(f"wants X of shape (N, H, W, C) or (N, C, H, W), it is {x.dims}")
-    return windows.channels_first(x) if call.attr("channels_last", int) else x
+    return window_types.channels_first(x) if call.attr("channels_last", int) else x
 
 
 # Look-up, sum and layer normalization
 
-signature(
+MICROSOFT.signature(
     "EmbedLayerNormalization",
     "input_ids segment_ids? word_embedding position_embedding segment_embedding? gamma beta mask? position_ids?"
     " -> output mask_index? embedding_sum?",
-    domain=MICROSOFT,
     epsilon=_EPSILON,
 )
 
 
-@types("EmbedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.types("EmbedLayerNormalization")
 def embed_types(call: Call) -> Iterator[TensorType]:
     """Output and embedding_sum: (batch, sequence, hidden); mask_index: (batch,)."""
     ids, words = call.partial("input_ids"), call.partial("word_embedding")
     if ids.rank != 2 or words.rank != 2:
         raise call.error(f"wants input_ids and word_embedding of rank 2, they are {ids} and {words}")
-    embedded = TensorType(words.dtype, (*(ids.shape or ()), *(words.shape or ())[1:]))
-    yield from (embedded, TensorType(ids.dtype, (ids.shape or ())[:1]), embedded)
+    embedded = TensorType(words.dtype, (*shape_of(ids), *shape_of(words)[1:]))
+    yield from (embedded, TensorType(ids.dtype, shape_of(ids)[:1]), embedded)
 
 
 def looks_up(call: Call) -> tuple[int, int]:
@@ -222,18 +215,10 @@ def looks_up(call: Call) -> tuple[int, int]:
     positions = call.optional("position_ids")
     found = {"word_embedding": batch * length, "segment_embedding": batch * length}
     found["position_embedding"] = positions.elements if positions else length
-    tables = [call.schema.inputs.index(name) for name in found]
-    others = tuple(None if place in tables else one for place, one in enumerate(call.inputs))
-    read, written = each_once(replace(call, inputs=others))
-    return read + sum(_rows_read(call, name, rows) for name, rows in found.items()), written
+    return reads_rows(call, found)
 
 
-def _rows_read(call: Call, name: str, rows: int) -> int:
-    table = call.optional(name)
-    return replace(table, shape=(rows, *table.dims[1:])).bytes if table else 0
-
-
-@rule("EmbedLayerNormalization", domain=MICROSOFT, traffic=looks_up)
+@MICROSOFT.rule("EmbedLayerNormalization", traffic=looks_up)
 def embed_layer_normalization(call: Call) -> Iterator[Term]:
     """Output = d * InvStdDev * gamma + beta, with d = s - mean(s), as LayerNormalization.
 
@@ -253,9 +238,4 @@ def embed_layer_normalization(call: Call) -> Iterator[Term]:
     yield from _shifted(call, rows, "beta")
     mask = call.optional("mask")
     if mask and call.has_output("mask_index"):
-        yield from _counted(axes.over(call, mask, [-1]), mask.dtype)
-
-
-def _counted(words: axes.Rows, dtype: DType | None) -> Iterator[Term]:
-    yield work("mask = 1", CMP, dtype=dtype, rows=words.count, elements=words.size)
-    yield work("mask_index", ADD, dtype=dtype, rows=words.count, additions=words.steps)
+        yield from counted(call, mask)

@@ -1,9 +1,9 @@
 """Attention of com.microsoft in which several heads of Q share one of K and V, over a cache of keys and values.
 
-Formula and assumptions as in scores.py, and: the scale multiplies every score. Rotation and normalization are those of
-the new tokens, of which Q has `heads` and K `kv_heads` vectors each. Of the tables of cosines and sines one row per
-token is read. A cache with room for more than total_sequence_length is a buffer that past and present share: the new
-rows are written, the old ones read.
+Formula and assumptions as in shared/scaled_dot_product.py, and: the scale multiplies every score. Rotation and
+normalization are those of the new tokens, of which Q has `heads` and K `kv_heads` vectors each. Of the tables of
+cosines and sines one row per token is read. A cache with room for more than total_sequence_length is a buffer that past
+and present share: the new rows are written, the old ones read.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules import axes
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.normalization import root_mean_square
 from graphcost.rules.quantized import saturated
-from graphcost.rules.registry import each_once, rule, signature, types
+from graphcost.rules.registry import MICROSOFT, each_once
 from graphcost.rules.rotary import columns, rotation
-from graphcost.rules.scores import (
+from graphcost.rules.shared import axes
+from graphcost.rules.shared.scaled_dot_product import (
     KEY_VALUE,
     Sizes,
     Steps,
     attend,
     bounded,
     dims_of,
-    hidden,
+    hidden_pairs,
     in_buffer,
     length_of,
     lengths_of,
@@ -41,12 +40,11 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "GroupQueryAttention",
     "query key? value? past_key? past_value? seqlens_k total_sequence_length cos_cache? sin_cache? position_ids?"
     " attention_bias? head_sink? k_scale? v_scale? q_norm_weight? k_norm_weight?"
     " -> output present_key? present_value? output_qk?",
-    domain=MICROSOFT,
     softcap=0.0,
     sliding_window_cache=0,
     do_rotary=0,
@@ -129,7 +127,7 @@ def loaded(call: Call, quant_type: str, kv_heads: int, sizes: Sizes, width: int)
 
 def sinks(call: Call) -> int:
     """Return how many logits each row has beyond its scores: that of head_sink, or of smooth_softmax, which is 0."""
-    return int(call.optional("head_sink") is not None or call.attr("smooth_softmax", int) == 1)
+    return int(call.has_input("head_sink") or call.attr("smooth_softmax", int) == 1)
 
 
 def table_rows(call: Call, tokens: int) -> int:
@@ -168,7 +166,12 @@ def _traffic(call: Call) -> tuple[int, int]:
     return read - table_rows(call, one.tokens), written
 
 
-@rule("GroupQueryAttention", domain=MICROSOFT, traffic=_traffic, not_weights="cos_cache sin_cache k_scale v_scale")
+@MICROSOFT.rule(
+    "GroupQueryAttention",
+    traffic=_traffic,
+    not_weights="cos_cache sin_cache k_scale v_scale",
+    state="present_key present_value",
+)
 def group_query_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(softcap * tanh(scale * Q*K^T / softcap) + attention_bias) * V, K and V with their past.
 
@@ -193,7 +196,7 @@ def group_query_attention(call: Call) -> Iterator[Term]:
     steps = Steps(
         scale=scale_of(call, one.size),
         softcap=call.attr("softcap", float),
-        added=int(call.optional("attention_bias") is not None),
+        added=int(call.has_input("attention_bias")),
         sinks=sinks(call),
     )
 
@@ -221,37 +224,34 @@ def _keys(call: Call, one: Grouped) -> tuple[list[Sizes], list[Sizes]]:
 
 def _sequences(call: Call, one: Grouped, batch: int, keys: int) -> Sizes:
     window = call.attr("local_window_size", int)
-    concealed = 0
+    hidden = 0
     if call.attr("causal", int):
-        concealed = hidden(one.length, keys, past=max(keys - one.length, 0), left=window - 1 if window > 0 else -1)
+        hidden = hidden_pairs(one.length, keys, past=max(keys - one.length, 0), left=window - 1 if window > 0 else -1)
     return Sizes(
-        batch=batch, heads=one.heads, queries=one.length, keys=keys, size=one.size, v_size=one.size, hidden=concealed
+        batch=batch, heads=one.heads, queries=one.length, keys=keys, size=one.size, v_size=one.size, hidden=hidden
     )
 
 
 def _counted(call: Call) -> list[int] | None:
-    try:
-        return [last + 1 for last in lengths_of(call, "seqlens_k")]
-    except UnknownShapeError:
-        return None
+    found = lengths_of(call, "seqlens_k")
+    return None if found is None else [last + 1 for last in found]
 
 
 def _total(call: Call, one: Grouped) -> int | None:
     """Return the keys of the longest sequence; None where they aren't known."""
-    try:
-        return length_of(call, "total_sequence_length")
-    except UnknownShapeError:
-        counted = _counted(call)
-        if counted:
-            return max(counted)
-        return None if _past(call) else one.length
+    total, counted = length_of(call, "total_sequence_length"), _counted(call)
+    if total is not None:
+        return total
+    if counted:
+        return max(counted)
+    return None if _past(call) else one.length
 
 
 def _past(call: Call) -> int:
     return dims_of(call, "past_key", 4)[2] if call.optional("past_key") else 0
 
 
-@types("GroupQueryAttention", domain=MICROSOFT)
+@MICROSOFT.types("GroupQueryAttention")
 def group_query_types(call: Call) -> Iterator[TensorType]:
     """The output is (batch, length, heads*size), a present (batch, kv_heads, the longer of past and total, size)."""
     one, query, total, past = grouped(call), call.input("query"), _total(call, grouped(call)), _past(call)

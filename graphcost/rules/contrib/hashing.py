@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
+from graphcost.rules.registry import MICROSOFT
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType, shape_of
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
 
 
-signature("MurmurHash3", "X -> Y", domain=MICROSOFT, positive=1, seed=0)
+MICROSOFT.signature("MurmurHash3", "X -> Y", positive=1, seed=0)
 
 _BLOCK = ((Arith.MUL, 3), (Arith.ADD, 1), (Arith.LOGIC, 7))
 """Per 4 bytes: k * c1, rotated, * c2; h xor k, rotated, * 5 + c. A rotation is two shifts and an or."""
@@ -25,13 +24,13 @@ _END = ((Arith.MUL, 2), (Arith.LOGIC, 7))
 """Per hash: h xor length; h xor a shift of itself three times, with a product after the first and the second."""
 
 
-@types("MurmurHash3", domain=MICROSOFT)
+@MICROSOFT.types("MurmurHash3")
 def murmur_hash_type(call: Call) -> Iterator[TensorType]:
     """A hash of 32 bits for each element; `positive` says whether it has a sign."""
     yield TensorType(DType.UINT32 if call.attr("positive", int) else DType.INT32, shape_of(call.partial("X")))
 
 
-@rule("MurmurHash3", domain=MICROSOFT)
+@MICROSOFT.rule("MurmurHash3")
 def murmur_hash(call: Call) -> Iterator[Term]:
     """Y = MurmurHash3_x86_32 of the bytes of each element of X: a round for every 4 of them, and an end.
 

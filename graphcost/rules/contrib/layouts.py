@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from math import prod
+from operator import floordiv, mul
 from typing import TYPE_CHECKING
 
-from graphcost.rules import conv, folding, normalization, pool, resize, sampling, windows
+from graphcost.rules import conv, normalization, pool, resize, sampling
 from graphcost.rules.contrib.fused import activation, convolved_and_added
-from graphcost.rules.domains import MICROSOFT, NHWC
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.sizes import resized
+from graphcost.rules.registry import MICROSOFT, NCHWC, NHWC
+from graphcost.rules.shared import window_types
+from graphcost.rules.shared.resizing import resized
+from graphcost.rules.shared.sizes import where_known
 from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,89 +26,90 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.rules.registry import Rule
     from graphcost.terms import Term
-    from graphcost.types import Dim
-
-NCHWC = "com.microsoft.nchwc"
 
 
 # com.microsoft, channels last
 
 _WINDOWS = {"auto_pad": "NOTSET"}
 
-signature("NhwcConv", "X W B? -> Y", domain=MICROSOFT, group=1, **_WINDOWS)
-signature("NhwcFusedConv", "X W B? Z? -> Y", domain=MICROSOFT, group=1, **_WINDOWS)
-signature("NhwcMaxPool", "x -> y", domain=MICROSOFT, ceil_mode=0, **_WINDOWS)
-signature("MaxpoolWithMask", "X M -> Y", domain=MICROSOFT, storage_order=0, **_WINDOWS)
+MICROSOFT.signature("NhwcConv", "X W B? -> Y", group=1, **_WINDOWS)
+MICROSOFT.signature("NhwcFusedConv", "X W B? Z? -> Y", group=1, **_WINDOWS)
+MICROSOFT.signature("NhwcMaxPool", "x -> y", ceil_mode=0, **_WINDOWS)
+MICROSOFT.signature("MaxpoolWithMask", "X M -> Y", storage_order=0, **_WINDOWS)
 
 
-@types("NhwcConv", "NhwcFusedConv", domain=MICROSOFT)
-@types("Conv", domain=NHWC)
+@MICROSOFT.types("NhwcConv", "NhwcFusedConv")
+@NHWC.types("Conv")
 def nhwc_conv_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, *spatial, M), for X: (N, *spatial, C) and W: (M, C/group, *kernel)."""
-    yield windows.channels_last(windows.convolved(call, windows.channels_first(call.partial("X")), call.partial("W")))
+    yield window_types.channels_last(
+        window_types.convolved(call, window_types.channels_first(call.partial("X")), call.partial("W"))
+    )
 
 
-@rule("NhwcConv", domain=MICROSOFT)
+@MICROSOFT.rule("NhwcConv")
 def nhwc_conv(call: Call) -> Iterator[Term]:
     """Y = X*W + B, as Conv, for X: (N, *spatial, C), W: (M, C/group, *kernel), B: (M,), Y: (N, *spatial, M).
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.NhwcConv
     """
-    yield from conv.conv(windows.moved_channels(call))
+    yield from conv.conv(window_types.moved_channels(call))
 
 
-@rule("NhwcFusedConv", domain=MICROSOFT)
+@MICROSOFT.rule("NhwcFusedConv")
 def nhwc_fused_conv(call: Call) -> Iterator[Term]:
     """Y = activation(X*W + B + Z), as FusedConv, for X: (N, *spatial, C) and Y, Z: (N, *spatial, M).
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
     """
-    yield from convolved_and_added(windows.moved_channels(call, "Z"), "Z")
+    yield from convolved_and_added(window_types.moved_channels(call, "Z"), "Z")
 
 
-@types("NhwcMaxPool", domain=MICROSOFT)
-@types("AveragePool", "LpPool", domain=NHWC)
+@MICROSOFT.types("NhwcMaxPool")
+@NHWC.types("AveragePool", "LpPool")
 def nhwc_pool_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, *spatial, C)."""
     yield _pooled(call)
 
 
 def _pooled(call: Call) -> TensorType:
-    return windows.channels_last(windows.pooled(call, windows.channels_first(call.partial(call.schema.inputs[0]))))
+    return window_types.channels_last(
+        window_types.pooled(call, window_types.channels_first(call.partial(call.schema.inputs[0])))
+    )
 
 
-@rule("NhwcMaxPool", domain=MICROSOFT)
+@MICROSOFT.rule("NhwcMaxPool")
 def nhwc_max_pool(call: Call) -> Iterator[Term]:
     """Return the largest element of each window, as MaxPool, for x, y: (N, *spatial, C).
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.NhwcMaxPool
     """
     names = replace(call.schema, inputs=("X",), outputs=("Y",))
-    yield from pool.max_pool(windows.moved_channels(replace(call, schema=names)))
+    yield from pool.max_pool(window_types.moved_channels(replace(call, schema=names)))
 
 
 # com.microsoft.nchwc, blocks of channels
 
-signature("Conv", "X W B? Sum? -> Y", domain=NCHWC, group=1, **_WINDOWS)
-signature("MaxPool", "X -> Y", domain=NCHWC, ceil_mode=0, storage_order=0, **_WINDOWS)
-signature("AveragePool", "X -> Y", domain=NCHWC, ceil_mode=0, count_include_pad=0, **_WINDOWS)
-signature("GlobalMaxPool", "X -> Y", domain=NCHWC)
-signature("GlobalAveragePool", "X -> Y", domain=NCHWC)
-signature("ReorderInput", "X -> Y", domain=NCHWC, channels_last=0)
-signature("ReorderOutput", "X -> Y", domain=NCHWC, channels_last=0, channels=0)
-signature("Upsample", "X -> Y", domain=NCHWC, mode="nearest", coordinate_transformation_mode="asymmetric")
+NCHWC.signature("Conv", "X W B? Sum? -> Y", group=1, **_WINDOWS)
+NCHWC.signature("MaxPool", "X -> Y", ceil_mode=0, storage_order=0, **_WINDOWS)
+NCHWC.signature("AveragePool", "X -> Y", ceil_mode=0, count_include_pad=0, **_WINDOWS)
+NCHWC.signature("GlobalMaxPool", "X -> Y")
+NCHWC.signature("GlobalAveragePool", "X -> Y")
+NCHWC.signature("ReorderInput", "X -> Y", channels_last=0)
+NCHWC.signature("ReorderOutput", "X -> Y", channels_last=0, channels=0)
+NCHWC.signature("Upsample", "X -> Y", mode="nearest", coordinate_transformation_mode="asymmetric")
 
 LARGEST_BLOCK = 16
 """Channels in a block: 8 or 16, as the machine has it that the model was optimized for."""
 
 
-@types("Conv", domain=NCHWC)
+@NCHWC.types("Conv")
 def nchwc_conv_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, M, *spatial), with W's M, which is a multiple of the block."""
-    yield windows.convolved(call, call.partial("X"), call.partial("W"))
+    yield window_types.convolved(call, call.partial("X"), call.partial("W"))
 
 
-@rule("Conv", domain=NCHWC)
+@NCHWC.rule("Conv")
 def nchwc_conv(call: Call) -> Iterator[Term]:
     """Y = activation(X*W + B + Sum), as FusedConv.
 
@@ -118,17 +121,17 @@ def nchwc_conv(call: Call) -> Iterator[Term]:
     yield from convolved_and_added(call, "Sum")
 
 
-@types("MaxPool", "AveragePool", domain=NCHWC)
-@types("MaxpoolWithMask", domain=MICROSOFT)
+@NCHWC.types("MaxPool", "AveragePool")
+@MICROSOFT.types("MaxpoolWithMask")
 def pool_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, C, *spatial)."""
-    yield windows.pooled(call, call.partial("X"))
+    yield window_types.pooled(call, call.partial("X"))
 
 
-@types("GlobalMaxPool", "GlobalAveragePool", domain=NCHWC)
+@NCHWC.types("GlobalMaxPool", "GlobalAveragePool")
 def global_pool_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, C, 1, ...)."""
-    yield windows.pooled_globally(call.partial("X"))
+    yield window_types.pooled_globally(call.partial("X"))
 
 
 _POOLS = {
@@ -141,10 +144,10 @@ for _op_type, _formula in _POOLS.items():
     _text = f"""As {_op_type} of ai.onnx, on (N, C, *spatial), with C padded to a multiple of the block.
 
 Source: https://onnx.ai/onnx/operators/onnx__{_op_type}.html"""
-    rule(_op_type, domain=NCHWC, doc=_text)(_formula)
+    NCHWC.rule(_op_type, doc=_text)(_formula)
 
 
-@types("ReorderInput", domain=NCHWC)
+@NCHWC.types("ReorderInput")
 def reorder_input_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, C, *spatial), with C padded to a multiple of the block.
 
@@ -153,23 +156,23 @@ def reorder_input_type(call: Call) -> Iterator[TensorType]:
     x = call.partial("X")
     if x.rank < 2:
         raise call.error(f"wants 2 axes or more, X is {x}")
-    batch, channels, *spatial = _shape(windows.channels_first(x) if call.attr("channels_last", int) else x)
+    batch, channels, *spatial = shape_of(window_types.channels_first(x) if call.attr("channels_last", int) else x)
     is_whole = isinstance(channels, int) and channels % LARGEST_BLOCK == 0
     yield TensorType(x.dtype, (batch, channels if is_whole else None, *spatial))
 
 
-@types("ReorderOutput", domain=NCHWC)
+@NCHWC.types("ReorderOutput")
 def reorder_output_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, channels, *spatial), or (N, *spatial, channels) where `channels_last` is set."""
     x, channels = call.partial("X"), call.attr("channels", int)
     if x.rank < 2 or channels < 1:
         raise call.error(f"wants 2 axes or more and at least 1 of the channels, they are {x} and {channels}")
-    batch, _, *spatial = _shape(x)
+    batch, _, *spatial = shape_of(x)
     y = TensorType(x.dtype, (batch, channels, *spatial))
-    yield windows.channels_last(y) if call.attr("channels_last", int) else y
+    yield window_types.channels_last(y) if call.attr("channels_last", int) else y
 
 
-@rule("MaxpoolWithMask", domain=MICROSOFT)
+@MICROSOFT.rule("MaxpoolWithMask")
 def maxpool_with_mask(call: Call) -> Iterator[Term]:
     """Y[n, c, p] = the largest of X[n, c, p*stride + q - pad] over the q before the first zero of M on each line.
 
@@ -187,12 +190,12 @@ def maxpool_with_mask(call: Call) -> Iterator[Term]:
     yield replace(largest, least=0)
 
 
-types("Upsample", domain=NCHWC)(resized)
-types("Resize", domain=NHWC)(resized)
+NCHWC.types("Upsample")(resized)
+NHWC.types("Resize")(resized)
 
 
-@rule("Upsample", domain=NCHWC, traffic=resize.reads_its_points)
-@rule("Resize", domain=NHWC, traffic=resize.reads_its_points, not_weights="roi scales sizes")
+@NCHWC.rule("Upsample", traffic=resize.reads_its_points)
+@NHWC.rule("Resize", traffic=resize.reads_its_points, not_weights="roi scales sizes")
 def resize_in_layout(call: Call) -> Iterator[Term]:
     """Y[p] = sum over q of weight[p, q] * X[place(p) + q], as Resize of ai.onnx: scales and sizes go by X's layout.
 
@@ -201,122 +204,105 @@ def resize_in_layout(call: Call) -> Iterator[Term]:
     yield from resize.resize(call)
 
 
-def _shape(x: TensorType) -> tuple[Dim, ...]:
-    return x.shape or ()
-
-
 # com.ms.internal.nhwc, channels last
 
-signature("Conv", "X W B? -> Y", domain=NHWC, group=1, **_WINDOWS)
-signature("ConvTranspose", "X W B? -> Y", domain=NHWC, group=1, **_WINDOWS)
-signature("AveragePool", "X -> Y", domain=NHWC, ceil_mode=0, count_include_pad=0, **_WINDOWS)
-signature("MaxPool", "X -> Y Indices?", domain=NHWC, ceil_mode=0, storage_order=0, **_WINDOWS)
-signature("LpPool", "X -> Y", domain=NHWC, ceil_mode=0, p=2, **_WINDOWS)
-signature("GlobalAveragePool", "X -> Y", domain=NHWC)
-signature("GlobalMaxPool", "X -> Y", domain=NHWC)
-signature("GlobalLpPool", "X -> Y", domain=NHWC, p=2)
-signature("LRN", "X -> Y", domain=NHWC, alpha=1e-4, beta=0.75, bias=1.0)
-signature("InstanceNormalization", "input scale B -> output", domain=NHWC, epsilon=1e-5)
-signature(
+NHWC.signature("Conv", "X W B? -> Y", group=1, **_WINDOWS)
+NHWC.signature("ConvTranspose", "X W B? -> Y", group=1, **_WINDOWS)
+NHWC.signature("AveragePool", "X -> Y", ceil_mode=0, count_include_pad=0, **_WINDOWS)
+NHWC.signature("MaxPool", "X -> Y Indices?", ceil_mode=0, storage_order=0, **_WINDOWS)
+NHWC.signature("LpPool", "X -> Y", ceil_mode=0, p=2, **_WINDOWS)
+NHWC.signature("GlobalAveragePool", "X -> Y")
+NHWC.signature("GlobalMaxPool", "X -> Y")
+NHWC.signature("GlobalLpPool", "X -> Y", p=2)
+NHWC.signature("LRN", "X -> Y", alpha=1e-4, beta=0.75, bias=1.0)
+NHWC.signature("InstanceNormalization", "input scale B -> output", epsilon=1e-5)
+NHWC.signature(
     "BatchNormalization",
     "X scale B input_mean input_var -> Y running_mean? running_var?",
-    domain=NHWC,
     epsilon=1e-5,
     momentum=0.9,
     training_mode=0,
 )
-signature(
+NHWC.signature(
     "Resize",
     "X roi? scales? sizes? -> Y",
-    domain=NHWC,
     mode="nearest",
     coordinate_transformation_mode="half_pixel",
     keep_aspect_ratio_policy="stretch",
     antialias=0,
     exclude_outside=0,
 )
-signature("GridSample", "X grid -> Y", domain=NHWC, align_corners=0, mode="linear", padding_mode="zeros")
-signature("MaxUnpool", "X I output_shape? -> output", domain=NHWC)
-signature("DepthToSpace", "input -> output", domain=NHWC, mode="DCR")
-signature("SpaceToDepth", "input -> output", domain=NHWC)
+NHWC.signature("GridSample", "X grid -> Y", align_corners=0, mode="linear", padding_mode="zeros")
+NHWC.signature("MaxUnpool", "X I output_shape? -> output")
+NHWC.signature("DepthToSpace", "input -> output", mode="DCR")
+NHWC.signature("SpaceToDepth", "input -> output")
 
 OLDEST = 11
 """The domain goes by the opsets of ai.onnx, and has nothing older."""
 
 
-@types("MaxPool", domain=NHWC)
+@NHWC.types("MaxPool")
 def nhwc_max_pool_types(call: Call) -> Iterator[TensorType]:
     """Y: (N, *spatial, C), and so are the Indices."""
     y = _pooled(call)
     yield from (y, replace(y, dtype=DType.INT64))
 
 
-@types("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", domain=NHWC)
+@NHWC.types("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 def nhwc_global_pool_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, 1, ..., C)."""
-    yield windows.channels_last(windows.pooled_globally(windows.channels_first(call.partial("X"))))
+    yield window_types.channels_last(window_types.pooled_globally(window_types.channels_first(call.partial("X"))))
 
 
-@types("ConvTranspose", domain=NHWC)
+@NHWC.types("ConvTranspose")
 def nhwc_conv_transpose_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, *spatial, M), for X: (N, *spatial, C) and W: (C, M/group, *kernel)."""
-    x, w = windows.channels_first(call.partial("X")), call.partial("W")
-    pads = windows.per_axis(call, "pads", 2 * (x.rank - 2), default=0, least=0)
-    yield windows.channels_last(windows.deconvolved(call, x, w, pads))
+    x, w = window_types.channels_first(call.partial("X")), call.partial("W")
+    pads = window_types.per_axis(call, "pads", 2 * (x.rank - 2), default=0, least=0)
+    yield window_types.channels_last(window_types.deconvolved(call, x, w, pads))
 
 
-@types("LRN", "InstanceNormalization", domain=NHWC)
-def same_type(call: Call) -> Iterator[TensorType]:
-    """The output has the type of the first input."""
-    yield call.partial(call.schema.inputs[0])
+NHWC.like_input("LRN", "InstanceNormalization")
 
 
-@types("BatchNormalization", domain=NHWC)
+@NHWC.types("BatchNormalization")
 def batch_normalization_types(call: Call) -> Iterator[TensorType]:
     """Y has the type of X, and the running averages those of the averages."""
     yield from (call.partial("X"), call.partial("input_mean"), call.partial("input_var"))
 
 
-@types("GridSample", domain=NHWC)
+@NHWC.types("GridSample")
 def grid_sample_type(call: Call) -> Iterator[TensorType]:
     """Y: (N, *places, C), for X: (N, *spatial, C) and grid: (N, *places, axes)."""
     x, grid = call.partial("X"), call.partial("grid")
     if x.rank != grid.rank or x.rank < 3:
         raise call.error(f"wants X and grid of the same rank, 3 or more, they are {x} and {grid}")
-    yield TensorType(x.dtype, (*_shape(x)[:1], *_shape(grid)[1:-1], *_shape(x)[-1:]))
+    yield TensorType(x.dtype, (*shape_of(x)[:1], *shape_of(grid)[1:-1], *shape_of(x)[-1:]))
 
 
-@types("MaxUnpool", domain=NHWC)
+@NHWC.types("MaxUnpool")
 def max_unpool_type(call: Call) -> Iterator[TensorType]:
     """As MaxUnpool of ai.onnx, with the channels moved; output_shape is that of (N, C, *spatial)."""
-    for found in folding.max_unpool_type(windows.moved_channels(call)):
+    for found in pool.max_unpool_type(window_types.moved_channels(call)):
         if isinstance(found, TensorType):
-            yield windows.channels_last(found)
+            yield window_types.channels_last(found)
 
 
-@types("DepthToSpace", "SpaceToDepth", domain=NHWC)
+@NHWC.types("DepthToSpace", "SpaceToDepth")
 def blocks_type(call: Call) -> Iterator[TensorType]:
     """DepthToSpace: (N, H*b, W*b, C/(b*b)) for (N, H, W, C) and a block size b; SpaceToDepth the other way round."""
     x, size = call.partial("input"), call.attr("blocksize", int)
     if x.rank != 4 or size < 1:
         raise call.error(f"wants 4 axes and a blocksize of 1 or more, they are {x} and {size}")
-    batch, height, width, channels = _shape(x)
-    change = _multiplied if call.op_type == "DepthToSpace" else _divided
-    back = _divided if call.op_type == "DepthToSpace" else _multiplied
-    yield TensorType(x.dtype, (batch, change(height, size), change(width, size), back(channels, size * size)))
+    batch, height, width, channels = shape_of(x)
+    change, back = (mul, floordiv) if call.op_type == "DepthToSpace" else (floordiv, mul)
+    height, width = (where_known(change, one, size) for one in (height, width))
+    yield TensorType(x.dtype, (batch, height, width, where_known(back, channels, size * size)))
 
 
-def _multiplied(size: Dim, by: int) -> Dim:
-    return size * by if isinstance(size, int) else None
-
-
-def _divided(size: Dim, by: int) -> Dim:
-    return size // by if isinstance(size, int) else None
-
-
-def as_channels_first(formula: Rule, call: Call) -> Iterator[Term]:
+def _on_channels_last(formula: Rule, call: Call) -> Iterator[Term]:
     """Yield the work of an operator of ai.onnx on (N, *spatial, C), and of the activation that is fused with it."""
-    yield from formula(replace(windows.moved_channels(call), opset=max(call.opset, OLDEST)))
+    yield from formula(replace(window_types.moved_channels(call), opset=max(call.opset, OLDEST)))
     yield from activation(call, call.output(call.schema.outputs[0]).elements)
 
 
@@ -346,4 +332,4 @@ for _op_type, _plain in _CHANNELS_LAST.items():
 Weights are laid out as in ai.onnx: onnxruntime moves the channels of the first input and output alone.
 
 Source: https://onnx.ai/onnx/operators/onnx__{_op_type}.html"""
-    rule(_op_type, domain=NHWC, doc=_text)(partial(as_channels_first, _plain))
+    NHWC.rule(_op_type, doc=_text)(partial(_on_channels_last, _plain))

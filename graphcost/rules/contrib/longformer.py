@@ -1,15 +1,14 @@
 """Longformer attention of com.microsoft: a window around each token, and a few tokens that meet all others.
 
-Formula and assumptions as in scores.py.
+Formula and assumptions as in shared/scaled_dot_product.py.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scores import Sizes, Steps, attend, bounded, dims_of, divided, scale_of
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared.scaled_dot_product import Sizes, Steps, attend, bounded, dims_of, divided, scale_of
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:
@@ -17,16 +16,14 @@ if TYPE_CHECKING:
 
     from graphcost.call import Call
     from graphcost.terms import Term
-    from graphcost.types import TensorType
 
-signature(
+MICROSOFT.signature(
     "LongformerAttention",
     "input weight bias mask global_weight global_bias global -> output",
-    domain=MICROSOFT,
 )
 
 
-@rule("LongformerAttention", domain=MICROSOFT)
+@MICROSOFT.rule("LongformerAttention")
 def longformer_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T + mask) * V over a window of keys; over all keys for the tokens that are global.
 
@@ -54,7 +51,4 @@ def longformer_attention(call: Call) -> Iterator[Term]:
     yield from bounded(lambda one: attend(one, Steps(scale=scale_of(call, size), added=1)), [most], [least])
 
 
-@types("LongformerAttention", domain=MICROSOFT)
-def longformer_type(call: Call) -> Iterator[TensorType]:
-    """The output is as the input."""
-    yield call.partial("input")
+MICROSOFT.like_input("LongformerAttention")

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import Bounds
 from graphcost.errors import UnknownShapeError
-from graphcost.rules import axes, softmax
+from graphcost.rules import softmax
 from graphcost.rules.contrib.weight_only import LEVELS
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import GELU, SILU, TABLE
-from graphcost.rules.registry import each_once, rule, signature, types
+from graphcost.rules.registry import MICROSOFT, each_once
+from graphcost.rules.shared import axes
 from graphcost.terms import Arith, work
 from graphcost.types import size_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.rules.registry import Moved
     from graphcost.terms import Term
-    from graphcost.types import DType, TensorType
+    from graphcost.types import DType
 
 ACTIVATIONS = {"relu": TABLE["Relu"], "gelu": GELU["tanh"], "silu": SILU, "identity": None}
 """What `activation_type` can name, beside swiglu."""
@@ -78,16 +78,15 @@ def _reads_the_chosen(call: Call) -> Moved:
     return Bounds(read - unread[0], read - unread[1]), written
 
 
-signature(
+MICROSOFT.signature(
     "MoE",
     "input router_probs fc1_experts_weights fc1_experts_bias? fc2_experts_weights fc2_experts_bias? "
     "fc3_experts_weights? fc3_experts_bias? -> output",
-    domain=MICROSOFT,
     **_DEFAULTS,
 )
 
 
-@rule("MoE", domain=MICROSOFT, traffic=_reads_the_chosen)
+@MICROSOFT.rule("MoE", traffic=_reads_the_chosen)
 def moe(call: Call) -> Iterator[Term]:
     """Output = sum over the k chosen experts of weight * fc2(activation(fc1(input))), row by row.
 
@@ -113,13 +112,12 @@ _QUANTIZED = " ".join(
     for name in ("scales", "zero_points", "global_scale", "act_scale", "act_block_scale")
 )
 
-signature(
+MICROSOFT.signature(
     "QMoE",
     "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? fc2_experts_weights fc2_scales? "
     "fc2_experts_bias? fc3_experts_weights? fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
     "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale? fc1_act_scale? fc2_act_scale? "
     "fc1_act_block_scale? fc2_act_block_scale? -> output",
-    domain=MICROSOFT,
     **_DEFAULTS,
     expert_weight_bits=4,
     accuracy_level=0,
@@ -139,9 +137,8 @@ def _logical(layer: str, call: Call) -> int:
     return stored * 8 // bits
 
 
-@rule(
+@MICROSOFT.rule(
     "QMoE",
-    domain=MICROSOFT,
     traffic=_reads_the_chosen,
     not_weights=_QUANTIZED,
     packed={f"{layer}_experts_weights": partial(_logical, layer) for layer in ("fc1", "fc2", "fc3")},
@@ -169,10 +166,7 @@ def qmoe(call: Call) -> Iterator[Term]:
     yield from _experts(call, routes, layers, LEVELS[4] if call.attr("accuracy_level", int) == 4 else None)
 
 
-@types("MoE", "QMoE", domain=MICROSOFT)
-def mixture_type(call: Call) -> Iterator[TensorType]:
-    """Yield the output: as the input."""
-    yield call.partial("input")
+MICROSOFT.like_input("MoE", "QMoE")
 
 
 def _routes(call: Call) -> Routes:
@@ -277,14 +271,12 @@ def _is_fused(call: Call) -> bool:
 
 
 def _activated(call: Call, outputs: int, *, is_gated: bool) -> Iterator[Term]:
-    name = call.attr("activation_type", str)
+    name = call.choice("activation_type", ("swiglu", *ACTIVATIONS))
     if name == "swiglu":
         if not is_gated and not _is_fused(call):
             raise call.error("wants fc3 or swiglu_fusion for swiglu, there is neither")
         yield from _swiglu(call, outputs)
         return
-    if name not in ACTIVATIONS:
-        raise call.error(f"wants activation_type to be swiglu, {', '.join(ACTIVATIONS)}, it is {name!r}")
     if row := ACTIVATIONS[name]:
         yield from row.over(outputs)
     if is_gated:

@@ -1,9 +1,10 @@
 """Attention of com.microsoft on queries, keys and values that are projected already: one key head for each query head.
 
-Formula and assumptions as in scores.py, and: the scale multiplies every score. A mask of 0 and 1 chooses between the
-score and mask_filter_value. A bias is added to what is new, not to keys and values that come as a past. Where past and
-present share a buffer, past_sequence_length says how much of it holds keys; where that isn't known, attention_bias has
-a column for each key, else the buffer's size is the most there can be, and the new keys are the fewest.
+Formula and assumptions as in shared/scaled_dot_product.py, and: the scale multiplies every score. A mask of 0 and 1
+chooses between the score and mask_filter_value. A bias is added to what is new, not to keys and values that come as a
+past. Where past and present share a buffer, past_sequence_length says how much of it holds keys; where that isn't
+known, attention_bias has a column for each key, else the buffer's size is the most there can be, and the new keys are
+the fewest.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.rules.scores import (
+from graphcost.rules.registry import MICROSOFT, each_once
+from graphcost.rules.shared.scaled_dot_product import (
     KEY_VALUE,
     Sizes,
     Steps,
@@ -22,7 +22,7 @@ from graphcost.rules.scores import (
     bounded,
     dims_of,
     divided,
-    hidden,
+    hidden_pairs,
     in_buffer,
     is_told_by_elements,
     length_of,
@@ -38,20 +38,18 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim
 
-signature(
+MICROSOFT.signature(
     "MultiHeadAttention",
     "query key? value? bias? key_padding_mask? attention_bias? past_key? past_value? past_sequence_length?"
     " cache_indirection? -> output present_key? present_value? qk?",
-    domain=MICROSOFT,
     unidirectional=0,
     scale=0.0,
     mask_filter_value=-10000.0,
 )
-signature(
+MICROSOFT.signature(
     "DecoderMaskedMultiHeadAttention",
     "query key? value? mask_index? attention_bias? past_key? past_value? past_sequence_length? beam_width?"
     " cache_indirection? bias? -> output present_key? present_value? qk?",
-    domain=MICROSOFT,
     output_qk=0,
     scale=0.0,
     mask_filter_value=-10000.0,
@@ -96,21 +94,19 @@ def lengths(call: Call, past: int, new: int, *mask: str) -> Lengths:
 def shares_buffer(call: Call) -> bool:
     """Return whether past and present are one buffer; MultiHeadAttention says it by giving past_sequence_length."""
     if call.op_type == "MultiHeadAttention":
-        return call.optional("past_key") is not None and call.optional("past_sequence_length") is not None
+        return call.has_input("past_key") and call.has_input("past_sequence_length")
     return call.attr("past_present_share_buffer", int) != 0
 
 
 def _past(call: Call, new: int) -> int:
     """Return how many keys there are where the past's length is known, else 0."""
-    try:
-        return length_of(call, "past_sequence_length") + new if "past_sequence_length" in call.schema.inputs else 0
-    except UnknownShapeError:
-        return 0
+    past = length_of(call, "past_sequence_length")
+    return 0 if past is None else past + new
 
 
 def _columns(call: Call, *names: str) -> int:
     """Return how many keys there are by the inputs that have a column for each, 0 where there is no such input."""
-    given = [call.optional(name) for name in names if name in call.schema.inputs]
+    given = [call.optional(name) for name in names if call.has_input(name)]
     columns = [one.dims[-1] for one in given if one is not None and one.rank > 1]
     return columns[0] if columns else 0
 
@@ -121,7 +117,7 @@ def attended(sizes: Sizes, found: Lengths, steps: Steps, *, causal: int) -> Iter
         replace(
             sizes,
             keys=keys,
-            hidden=hidden(sizes.queries, keys, past=keys - found.new, right=0 if causal else -1),
+            hidden=hidden_pairs(sizes.queries, keys, past=keys - found.new, right=0 if causal else -1),
         )
         for keys in (found.most, found.least)
     )
@@ -135,8 +131,12 @@ def _traffic(call: Call) -> tuple[int, int]:
     return in_buffer(call, KEY_VALUE, sizes.batch, sizes.batch * (found.total - found.new), sizes.batch * found.new)
 
 
-@rule("MultiHeadAttention", domain=MICROSOFT, traffic=_traffic)
-@rule("DecoderMaskedMultiHeadAttention", domain=MICROSOFT, traffic=_traffic)
+@MICROSOFT.rule(
+    "MultiHeadAttention",
+    "DecoderMaskedMultiHeadAttention",
+    traffic=_traffic,
+    state="present_key present_value",
+)
 def multi_head_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T + attention_bias) * V, with Q, K, V = query, key, value + bias.
 
@@ -153,9 +153,7 @@ def multi_head_attention(call: Call) -> Iterator[Term]:
     if call.optional("bias"):
         yield work("+ bias", Arith.ADD, elements=biased)
     masked = is_told_by_elements(call.optional(_MASKS[call.op_type]))
-    steps = Steps(
-        scale=scale_of(call, sizes.size), chosen=int(masked), added=int(call.optional("attention_bias") is not None)
-    )
+    steps = Steps(scale=scale_of(call, sizes.size), chosen=int(masked), added=int(call.has_input("attention_bias")))
     yield from attended(sizes, found, steps, causal=call.attr_or("unidirectional", int, 0))
 
 
@@ -202,7 +200,7 @@ def _side_by_side(call: Call, name: str) -> _Split:
     return batch, length, call.attr("num_heads", int), divided(call, name, width, "num_heads")
 
 
-@types("MultiHeadAttention", "DecoderMaskedMultiHeadAttention", domain=MICROSOFT)
+@MICROSOFT.types("MultiHeadAttention", "DecoderMaskedMultiHeadAttention")
 def multi_head_types(call: Call) -> Iterator[TensorType | None]:
     """The output is (batch, length, heads*v_size), a present (batch, heads, past + new, size) or the shared buffer."""
     dtype = call.input("query").dtype

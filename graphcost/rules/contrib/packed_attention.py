@@ -7,13 +7,20 @@ sequences as possible are full, and fewest when all are as equal as can be, for 
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scores import Sizes, Steps, attend, bounded, dims_of, divided, lengths_of, scale_of
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared.scaled_dot_product import (
+    Sizes,
+    Steps,
+    attend,
+    bounded,
+    dims_of,
+    divided,
+    head_sizes,
+    scale_of,
+    side_by_side,
+)
 from graphcost.terms import Arith, work
 from graphcost.types import TensorType
 
@@ -23,22 +30,20 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "PackedAttention",
     "input weights bias token_offset cumulative_sequence_length attention_bias? -> output",
-    domain=MICROSOFT,
     scale=0.0,
 )
-signature(
+MICROSOFT.signature(
     "PackedMultiHeadAttention",
     "query key? value? bias? token_offset cumulative_sequence_length attention_bias? -> output",
-    domain=MICROSOFT,
     scale=0.0,
     mask_filter_value=-10000.0,
 )
 
 
-@rule("PackedAttention", domain=MICROSOFT)
+@MICROSOFT.rule("PackedAttention")
 def packed_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T + attention_bias) * V for each sequence, [Q, K, V] = input * weights + bias.
 
@@ -52,11 +57,11 @@ def packed_attention(call: Call) -> Iterator[Term]:
     _, columns = dims_of(call, "weights", 2)
     yield work("X*W", Arith.MAC, wrt=("input", "weights"), tokens=tokens, columns=columns, width=width)
     yield work("+ bias", Arith.ADD, tokens=tokens, columns=columns)
-    size, v_size = _projected_sizes(call)
+    size, v_size = head_sizes(call, "weights")
     yield from _each_sequence(call, tokens, size, v_size)
 
 
-@rule("PackedMultiHeadAttention", domain=MICROSOFT)
+@MICROSOFT.rule("PackedMultiHeadAttention")
 def packed_multi_head_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T + attention_bias) * V for each sequence, Q, K, V = query, key, value + bias.
 
@@ -74,7 +79,7 @@ def packed_multi_head_attention(call: Call) -> Iterator[Term]:
 
 
 def _each_sequence(call: Call, tokens: int, size: int, v_size: int) -> Iterator[Term]:
-    steps = Steps(scale=scale_of(call, size), added=int(call.optional("attention_bias") is not None))
+    steps = Steps(scale=scale_of(call, size), added=int(call.has_input("attention_bias")))
     heads, (most, least) = call.attr("num_heads", int), _lengths(call, tokens)
 
     def of(groups: list[tuple[int, int]]) -> list[Sizes]:
@@ -91,24 +96,12 @@ def _lengths(call: Call, tokens: int) -> tuple[list[tuple[int, int]], list[tuple
     batch, longest = dims_of(call, "token_offset", 2)
     if tokens > batch * longest:
         raise call.error(f"wants at most {batch} * {longest} tokens, there are {tokens}")
-    try:
-        ends = lengths_of(call, "cumulative_sequence_length")
-    except UnknownShapeError:
+    lengths = side_by_side(call, tokens, batch)
+    if lengths is None:
         full, equal = divmod(tokens, longest or 1), divmod(tokens, batch or 1)
         return [(full[0], longest), (1, full[1])], [(batch - equal[1], equal[0]), (equal[1], equal[0] + 1)]
-    lengths = [end - start for start, end in pairwise(ends)]
-    if len(lengths) != batch or sum(lengths) != tokens or min(lengths, default=0) < 0:
-        raise call.error(f"wants cumulative_sequence_length to end at {tokens} for {batch} sequences, it is {ends}")
     exact = [(times, length) for length, times in sorted(Counter(lengths).items())]
     return exact, exact
-
-
-def _projected_sizes(call: Call) -> tuple[int, int]:
-    columns = dims_of(call, "weights", 2)[1]
-    widths = call.attr_or("qkv_hidden_sizes", tuple, ()) or (columns // 3,) * 3
-    if len(widths) != 3 or sum(widths) != columns or widths[0] != widths[1]:
-        raise call.error(f"wants Q, K and V to share the {columns} columns of weights, their widths are {widths}")
-    return divided(call, "Q", widths[0], "num_heads"), divided(call, "V", widths[2], "num_heads")
 
 
 def _sizes(call: Call) -> tuple[int, int]:
@@ -119,9 +112,9 @@ def _sizes(call: Call) -> tuple[int, int]:
     return size, divided(call, "value", dims_of(call, "value", 2)[1], "num_heads")
 
 
-@types("PackedAttention", "PackedMultiHeadAttention", domain=MICROSOFT)
+@MICROSOFT.types("PackedAttention", "PackedMultiHeadAttention")
 def packed_types(call: Call) -> Iterator[TensorType]:
     """The output is (tokens, heads*v_size)."""
-    _, v_size = _sizes(call) if call.op_type == "PackedMultiHeadAttention" else _projected_sizes(call)
+    _, v_size = _sizes(call) if call.op_type == "PackedMultiHeadAttention" else head_sizes(call, "weights")
     first = call.input(call.schema.inputs[0])
     yield TensorType(first.dtype, (first.dims[0], call.attr("num_heads", int) * v_size))

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.contrib.group_query_attention import loaded, normalized, rotated, stored, table_rows
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.rules.scores import Sizes, Steps, attend, bounded, dims_of, hidden, lengths_of, scale_of
+from graphcost.rules.registry import MICROSOFT, each_once
+from graphcost.rules.shared.scaled_dot_product import (
+    Sizes,
+    Steps,
+    attend,
+    bounded,
+    dims_of,
+    hidden_pairs,
+    lengths_of,
+    scale_of,
+    side_by_side,
+)
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
@@ -23,12 +31,11 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "PagedAttention",
     "query key? value? key_cache value_cache? cumulative_sequence_length past_seqlens block_table cos_cache? sin_cache?"
     " slot_mapping? head_sink? q_norm_weight? k_norm_weight? k_scale? v_scale? attention_metadata?"
     " -> output key_cache_out? value_cache_out?",
-    domain=MICROSOFT,
     rotary_offset=0,
     v_head_size=0,
     kv_cache_layout="SEPARATE",
@@ -88,14 +95,9 @@ def _paged(call: Call) -> _Paged:
 
 
 def _known(call: Call, tokens: int) -> tuple[tuple[int, int], ...] | None:
-    try:
-        ends, past = lengths_of(call, "cumulative_sequence_length"), lengths_of(call, "past_seqlens")
-    except UnknownShapeError:
-        return None
-    new = [end - start for start, end in pairwise(ends)]
-    if len(new) != len(past) or sum(new) != tokens or min(new, default=0) < 0:
-        raise call.error(f"wants cumulative_sequence_length to end at {tokens} for {len(past)} sequences, it is {ends}")
-    return tuple(zip(new, past, strict=True))
+    past = lengths_of(call, "past_seqlens")
+    new = None if past is None else side_by_side(call, tokens, len(past))
+    return None if past is None or new is None else tuple(zip(new, past, strict=True))
 
 
 def _traffic(call: Call) -> tuple[int, int]:
@@ -113,7 +115,12 @@ def _traffic(call: Call) -> tuple[int, int]:
     return read - table_rows(call, one.tokens), written
 
 
-@rule("PagedAttention", domain=MICROSOFT, traffic=_traffic, not_weights="cos_cache sin_cache k_scale v_scale")
+@MICROSOFT.rule(
+    "PagedAttention",
+    traffic=_traffic,
+    not_weights="cos_cache sin_cache k_scale v_scale",
+    state="key_cache_out value_cache_out",
+)
 def paged_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(softcap * tanh(scale * Q*K^T / softcap)) * V for each sequence, K and V with those cached.
 
@@ -138,7 +145,7 @@ def paged_attention(call: Call) -> Iterator[Term]:
     steps = Steps(
         scale=scale_of(call, one.size),
         softcap=call.attr("softcap", float),
-        sinks=int(call.optional("head_sink") is not None),
+        sinks=int(call.has_input("head_sink")),
     )
     yield from bounded(lambda sizes: attend(sizes, steps), *_met(call, one))
 
@@ -165,10 +172,10 @@ def _met(call: Call, one: _Paged) -> tuple[list[Sizes], list[Sizes]]:
 def _hidden(call: Call, new: int, past: int) -> int:
     window = call.attr("local_window_size", int)
     right = 0 if call.attr("is_causal", int) else -1
-    return hidden(new, new + past, past, left=window - 1 if window > 0 else -1, right=right)
+    return hidden_pairs(new, new + past, past, left=window - 1 if window > 0 else -1, right=right)
 
 
-def _of(one: _Paged, batch: int, queries: int, keys: int, concealed: int = 0) -> Sizes:
+def _of(one: _Paged, batch: int, queries: int, keys: int, hidden: int = 0) -> Sizes:
     return Sizes(
         batch=batch,
         heads=one.heads,
@@ -176,11 +183,11 @@ def _of(one: _Paged, batch: int, queries: int, keys: int, concealed: int = 0) ->
         keys=keys,
         size=one.size,
         v_size=one.v_size,
-        hidden=concealed,
+        hidden=hidden,
     )
 
 
-@types("PagedAttention", domain=MICROSOFT)
+@MICROSOFT.types("PagedAttention")
 def paged_types(call: Call) -> Iterator[TensorType | None]:
     """The output is (tokens, heads*v_size), each cache as it was."""
     one = _paged(call)

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import TABLE
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scores import dims_of, divided, length_of, lengths_of
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared.scaled_dot_product import dims_of, divided, length_of, lengths_of
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
-    from graphcost.types import Dim
 
-signature(
+MICROSOFT.signature(
     "RelativePositionBias",
     "bias_table query_length key_length -> output",
-    domain=MICROSOFT,
     is_bidirectional=0,
 )
-signature(
+MICROSOFT.signature(
     "GatedRelativePositionBias",
     "query_layer query_bias rel_pos weight bias eco_a token_offset? -> output",
-    domain=MICROSOFT,
 )
-signature(
+MICROSOFT.signature(
     "RemovePadding",
     "input sequence_token_count -> output token_offset cumulated_seq_len max_seq_len",
-    domain=MICROSOFT,
 )
-signature("RestorePadding", "input token_offset -> output", domain=MICROSOFT)
+MICROSOFT.signature("RestorePadding", "input token_offset -> output")
 
 
-@rule("GatedRelativePositionBias", domain=MICROSOFT)
+@MICROSOFT.rule("GatedRelativePositionBias")
 def gated_relative_position_bias(call: Call) -> Iterator[Term]:
     """Output = (u * (r * eco_a - 1) + 2) * rel_pos, u, r = Sigmoid of the two halves' sums of (q + q_bias) * W + bias.
 
@@ -71,48 +65,34 @@ def _places(call: Call) -> tuple[int, ...]:
     return dims_of(call, "token_offset", 2) if call.optional("token_offset") else dims_of(call, "query_layer", 3)[:2]
 
 
-@types("GatedRelativePositionBias", domain=MICROSOFT)
+@MICROSOFT.types("GatedRelativePositionBias")
 def gated_relative_position_bias_type(call: Call) -> Iterator[TensorType]:
     """The output is (batch, heads, length, length)."""
     batch, length = _places(call)
     yield TensorType(call.input("query_layer").dtype, (batch, call.attr("num_heads", int), length, length))
 
 
-@types("RelativePositionBias", domain=MICROSOFT)
+@MICROSOFT.types("RelativePositionBias")
 def relative_position_bias_type(call: Call) -> Iterator[TensorType]:
     """The output is (1, heads, query_length, key_length)."""
     table = call.partial("bias_table")
-    heads = (table.shape or (None,))[-1]
-    yield TensorType(table.dtype, (1, heads, _length(call, "query_length"), _length(call, "key_length")))
+    heads = (shape_of(table) or (None,))[-1]
+    yield TensorType(table.dtype, (1, heads, length_of(call, "query_length"), length_of(call, "key_length")))
 
 
-def _length(call: Call, name: str) -> Dim:
-    try:
-        return length_of(call, name)
-    except UnknownShapeError:
-        return None
-
-
-@types("RemovePadding", domain=MICROSOFT)
+@MICROSOFT.types("RemovePadding")
 def remove_padding_types(call: Call) -> Iterator[TensorType]:
     """The output has the tokens that the counts add up to; the offsets are (batch, length), the ends (batch + 1,)."""
     batch, length, width = dims_of(call, "input", 3)
-    counts = call.partial("sequence_token_count")
-    yield TensorType(call.input("input").dtype, (_tokens(call), width))
+    counts, known = call.partial("sequence_token_count"), lengths_of(call, "sequence_token_count")
+    yield TensorType(call.input("input").dtype, (None if known is None else sum(known), width))
     yield TensorType(counts.dtype, (batch, length))
     yield TensorType(counts.dtype, (batch + 1,))
     yield TensorType(counts.dtype, (1,))
 
 
-def _tokens(call: Call) -> Dim:
-    try:
-        return sum(lengths_of(call, "sequence_token_count"))
-    except UnknownShapeError:
-        return None
-
-
-@types("RestorePadding", domain=MICROSOFT)
+@MICROSOFT.types("RestorePadding")
 def restore_padding_type(call: Call) -> Iterator[TensorType]:
     """The output is (batch, length, width)."""
     one = call.partial("input")
-    yield TensorType(one.dtype, (*dims_of(call, "token_offset", 2), (one.shape or (None,))[-1]))
+    yield TensorType(one.dtype, (*dims_of(call, "token_offset", 2), (shape_of(one) or (None,))[-1]))

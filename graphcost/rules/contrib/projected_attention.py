@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.rules.contrib.multi_head_attention import Lengths, attended, lengths, shares_buffer
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.quantized import shifted
-from graphcost.rules.registry import each_once, rule, signature, types
+from graphcost.rules.registry import MICROSOFT, each_once
 from graphcost.rules.rotary import rotation
-from graphcost.rules.scores import (
+from graphcost.rules.shared.scaled_dot_product import (
     Sizes,
     Steps,
     dims_of,
+    divided,
+    head_sizes,
     in_buffer,
     is_told_by_elements,
     scale_of,
@@ -32,34 +33,30 @@ if TYPE_CHECKING:
 
 _SHARED = {"do_rotary": 0, "mask_filter_value": -10000.0, "past_present_share_buffer": 0, "scale": 0.0}
 
-signature(
+MICROSOFT.signature(
     "Attention",
     "input weights bias? mask_index? past? attention_bias? past_sequence_length? -> output present?",
-    domain=MICROSOFT,
     **_SHARED,
     rotary_embedding_dim=0,
     unidirectional=0,
 )
-signature(
+MICROSOFT.signature(
     "DecoderMaskedSelfAttention",
     "input weights bias mask_index? past attention_bias? past_sequence_length beam_width? cache_indirection?"
     " -> output present",
-    domain=MICROSOFT,
     **_SHARED,
 )
-signature(
+MICROSOFT.signature(
     "QAttention",
     "input weight bias input_scale weight_scale mask_index? input_zero_point? weight_zero_point? past?"
     " -> output present?",
-    domain=MICROSOFT,
     **_SHARED,
     unidirectional=0,
 )
-signature(
+MICROSOFT.signature(
     "DecoderAttention",
     "query key q_weight kv_weight bias key_padding_mask? key_cache? value_cache? static_kv use_past has_layer_state"
     " has_key_padding_mask -> output new_key_cache? new_value_cache?",
-    domain=MICROSOFT,
     mask_filter_value=-10000.0,
 )
 
@@ -73,8 +70,7 @@ def _traffic(call: Call) -> tuple[int, int]:
     )
 
 
-@rule("Attention", domain=MICROSOFT, traffic=_traffic)
-@rule("DecoderMaskedSelfAttention", domain=MICROSOFT, traffic=_traffic)
+@MICROSOFT.rule("Attention", "DecoderMaskedSelfAttention", traffic=_traffic, state="present")
 def projected_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T + attention_bias) * V, with [Q, K, V] = input * weights + bias.
 
@@ -94,11 +90,11 @@ def projected_attention(call: Call) -> Iterator[Term]:
     yield from _attention(call)
 
 
-@rule(
+@MICROSOFT.rule(
     "QAttention",
-    domain=MICROSOFT,
     traffic=_traffic,
     not_weights="input_scale weight_scale input_zero_point weight_zero_point",
+    state="present",
 )
 def quantized_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T) * V, with [Q, K, V] = (input - zero) * (weight - zero) * scales + bias.
@@ -128,7 +124,7 @@ def _attention(call: Call, dtype: DType | None = None) -> Iterator[Term]:
     steps = Steps(
         scale=scale_of(call, sizes.size),
         chosen=int(is_told_by_elements(call.optional("mask_index"))),
-        added=int("attention_bias" in call.schema.inputs and call.optional("attention_bias") is not None),
+        added=int(call.has_input("attention_bias")),
         dtype=dtype,
     )
     yield from attended(sizes, found, steps, causal=call.attr_or("unidirectional", int, 0))
@@ -138,20 +134,16 @@ def _sizes(call: Call) -> tuple[Sizes, Lengths]:
     heads = call.attr("num_heads", int)
     batch, queries, width = dims_of(call, "input", 3)
     name = call.schema.inputs[1]
-    rows, columns = dims_of(call, name, 2)
+    rows = dims_of(call, name, 2)[0]
     if rows != width:
         raise call.error(f"wants {name} with {width} rows, it has {rows}")
-    widths = call.attr_or("qkv_hidden_sizes", tuple, ()) or (columns // 3,) * 3
-    if len(widths) != 3 or sum(widths) != columns or widths[0] != widths[1]:
-        raise call.error(f"wants Q, K and V to share the {columns} columns of {name}, their widths are {widths}")
-    if heads < 1 or widths[0] % heads or widths[2] % heads:
-        raise call.error(f"wants num_heads to be a divisor of {widths[0]} and {widths[2]}, it is {heads}")
-    sizes = Sizes(batch=batch, heads=heads, queries=queries, keys=0, size=widths[0] // heads, v_size=widths[2] // heads)
+    size, v_size = head_sizes(call, name)
+    sizes = Sizes(batch=batch, heads=heads, queries=queries, keys=0, size=size, v_size=v_size)
     past = dims_of(call, "past", 5)[3] if call.optional("past") else 0
     return sizes, lengths(call, past, queries, "mask_index")
 
 
-@types("Attention", "DecoderMaskedSelfAttention", "QAttention", domain=MICROSOFT)
+@MICROSOFT.types("Attention", "DecoderMaskedSelfAttention", "QAttention")
 def projected_types(call: Call) -> Iterator[TensorType]:
     """The output is (batch, length, heads*v_size), present (2, batch, heads, past + new, size) or the shared buffer."""
     dtype = call.input("bias" if call.op_type == "QAttention" else "input").dtype
@@ -162,7 +154,7 @@ def projected_types(call: Call) -> Iterator[TensorType]:
     yield TensorType(dtype, (2, sizes.batch, sizes.heads, present, sizes.size))
 
 
-@rule("DecoderAttention", domain=MICROSOFT)
+@MICROSOFT.rule("DecoderAttention", state="new_key_cache new_value_cache")
 def decoder_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T) * V, with Q = query * q_weight, [K, V] = source * kv_weight, each + its bias.
 
@@ -194,19 +186,17 @@ def _decoder_sizes(call: Call) -> tuple[Sizes, int]:
     """Return the sizes, and how many keys are projected."""
     heads = call.attr("num_heads", int)
     queries, batch, width = dims_of(call, "query", 3)
-    if heads < 1 or width % heads:
-        raise call.error(f"wants num_heads to be a divisor of {width}, it is {heads}")
     is_cross = call.scalar("static_kv")
     projected = dims_of(call, "key", 3)[0] if is_cross else queries
     past = 0
     if call.scalar("use_past") and call.scalar("has_layer_state"):
         past = dims_of(call, "key_cache", 4)[2]
         projected = 0 if is_cross else projected
-    size = width // heads
+    size = divided(call, "query", width, "num_heads")
     return Sizes(batch=batch, heads=heads, queries=queries, keys=past + projected, size=size, v_size=size), projected
 
 
-@types("DecoderAttention", domain=MICROSOFT)
+@MICROSOFT.types("DecoderAttention")
 def decoder_attention_types(call: Call) -> Iterator[TensorType]:
     """The output is as the query, a new cache (batch, heads, keys, size)."""
     query = call.input("query")

@@ -7,16 +7,15 @@ specification says nothing of rounding and saturation, they are QuantizeLinear's
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
 from graphcost.rules.elementwise import GELU, TABLE
 from graphcost.rules.matmul import broadcast
-from graphcost.rules.quantized import dequantized, in_type, is_beforehand, quantized, requantized, shifted
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules.quantized import dequantized, is_beforehand, quantized, requantized, shifted
+from graphcost.rules.registry import MICROSOFT
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,26 +24,23 @@ if TYPE_CHECKING:
     from graphcost.rules.elementwise import Row
     from graphcost.terms import Term
 
-_contrib = partial(rule, domain=MICROSOFT)
-
 _TWO = "A_scale A_zero_point B_scale B_zero_point C_scale C_zero_point"
 _ONE = "X_scale X_zero_point Y_scale Y_zero_point"
 
-signature("QLinearAdd", "A A_scale A_zero_point? B B_scale B_zero_point? C_scale C_zero_point? -> C", domain=MICROSOFT)
-signature("QLinearMul", "A A_scale A_zero_point? B B_scale B_zero_point? C_scale C_zero_point? -> C", domain=MICROSOFT)
-signature("MulInteger", "A A_zero_point? B B_zero_point? -> C", domain=MICROSOFT)
-signature("QLinearSigmoid", "X X_scale X_zero_point? Y_scale Y_zero_point? -> Y", domain=MICROSOFT)
-signature("QLinearLeakyRelu", "X X_scale X_zero_point? Y_scale Y_zero_point? -> Y", domain=MICROSOFT, alpha=0.01)
-signature("QOrderedGelu", "X scale_X scale_Y -> Y", domain=MICROSOFT)
-signature(
+MICROSOFT.signature("QLinearAdd", "A A_scale A_zero_point? B B_scale B_zero_point? C_scale C_zero_point? -> C")
+MICROSOFT.signature("QLinearMul", "A A_scale A_zero_point? B B_scale B_zero_point? C_scale C_zero_point? -> C")
+MICROSOFT.signature("MulInteger", "A A_zero_point? B B_zero_point? -> C")
+MICROSOFT.signature("QLinearSigmoid", "X X_scale X_zero_point? Y_scale Y_zero_point? -> Y")
+MICROSOFT.signature("QLinearLeakyRelu", "X X_scale X_zero_point? Y_scale Y_zero_point? -> Y", alpha=0.01)
+MICROSOFT.signature("QOrderedGelu", "X scale_X scale_Y -> Y")
+MICROSOFT.signature(
     "QLinearWhere",
     "condition X x_scale x_zero_point Y y_scale y_zero_point z_scale z_zero_point -> Z",
-    domain=MICROSOFT,
 )
-signature("QLinearConcat", "Y_scale Y_zero_point inputs -> Y", domain=MICROSOFT)
+MICROSOFT.signature("QLinearConcat", "Y_scale Y_zero_point inputs -> Y")
 
 
-@_contrib("QLinearAdd", not_weights=_TWO)
+@MICROSOFT.rule("QLinearAdd", not_weights=_TWO)
 def qlinear_add(call: Call) -> Iterator[Term]:
     """C = saturate(round((A_scale * (A - A_zero_point) + B_scale * (B - B_zero_point)) / C_scale) + C_zero_point).
 
@@ -57,7 +53,7 @@ def qlinear_add(call: Call) -> Iterator[Term]:
     yield from quantized(call, "(A + B)", outputs, "C_scale", "C_zero_point")
 
 
-@_contrib("QLinearMul", not_weights=_TWO)
+@MICROSOFT.rule("QLinearMul", not_weights=_TWO)
 def qlinear_mul(call: Call) -> Iterator[Term]:
     """C = saturate(round((A - A_zero_point) * (B - B_zero_point) * scale) + C_zero_point).
 
@@ -74,7 +70,7 @@ def qlinear_mul(call: Call) -> Iterator[Term]:
     yield from requantized(call, "A*B", outputs, dtype, "C_zero_point")
 
 
-@_contrib("MulInteger", not_weights="A_zero_point B_zero_point")
+@MICROSOFT.rule("MulInteger", not_weights="A_zero_point B_zero_point")
 def mul_integer(call: Call) -> Iterator[Term]:
     """C = (A - A_zero_point) * (B - B_zero_point), a product of integers.
 
@@ -89,15 +85,15 @@ def _integer_product(call: Call, outputs: int) -> Iterator[Term]:
     yield work("A*B", Arith.MUL, outputs=outputs)
 
 
-@types("QLinearAdd", "QLinearMul", "MulInteger", domain=MICROSOFT)
+@MICROSOFT.types("QLinearAdd", "QLinearMul", "MulInteger")
 def product_type(call: Call) -> Iterator[TensorType]:
     """Yield C: what A and B are broadcast to; MulInteger widens the type to 32 bits."""
     a, b = call.partial("A"), call.partial("B")
     dtype = DType.INT32 if call.op_type == "MulInteger" else a.dtype
-    yield TensorType(dtype, tuple(broadcast(call, a.shape or (), b.shape or ())))
+    yield TensorType(dtype, tuple(broadcast(call, shape_of(a), shape_of(b))))
 
 
-@_contrib("QLinearSigmoid", not_weights=_ONE)
+@MICROSOFT.rule("QLinearSigmoid", not_weights=_ONE)
 def qlinear_sigmoid(call: Call) -> Iterator[Term]:
     """Y = quantize(1 / (1 + exp(-x))), with x = (X - X_zero_point) * X_scale.
 
@@ -109,7 +105,7 @@ def qlinear_sigmoid(call: Call) -> Iterator[Term]:
     return _activated(call, TABLE["Sigmoid"])
 
 
-@_contrib("QLinearLeakyRelu", not_weights=_ONE)
+@MICROSOFT.rule("QLinearLeakyRelu", not_weights=_ONE)
 def qlinear_leaky_relu(call: Call) -> Iterator[Term]:
     """Y = quantize(x < 0 ? alpha * x : x), with x = (X - X_zero_point) * X_scale.
 
@@ -128,7 +124,7 @@ def _activated(call: Call, row: Row) -> Iterator[Term]:
     yield from quantized(call, "y", elements, "Y_scale", "Y_zero_point")
 
 
-@_contrib("QOrderedGelu", not_weights="scale_X scale_Y")
+@MICROSOFT.rule("QOrderedGelu", not_weights="scale_X scale_Y")
 def qordered_gelu(call: Call) -> Iterator[Term]:
     """Y = saturate(round(Gelu(X * scale_X) / scale_Y)), with Gelu(x) = 0.5 * x * (1 + erf(x / sqrt(2))).
 
@@ -142,13 +138,10 @@ def qordered_gelu(call: Call) -> Iterator[Term]:
     yield from quantized(call, "y", elements, "scale_Y", "")
 
 
-@types("QLinearSigmoid", "QLinearLeakyRelu", "QOrderedGelu", domain=MICROSOFT)
-def same_type(call: Call) -> Iterator[TensorType]:
-    """Yield Y: as X."""
-    yield call.partial("X")
+MICROSOFT.like_input("QLinearSigmoid", "QLinearLeakyRelu", "QOrderedGelu")
 
 
-@_contrib("QLinearWhere", not_weights="x_scale x_zero_point y_scale y_zero_point z_scale z_zero_point")
+@MICROSOFT.rule("QLinearWhere", not_weights="x_scale x_zero_point y_scale y_zero_point z_scale z_zero_point")
 def qlinear_where(call: Call) -> Iterator[Term]:
     """Z = quantize(condition ? x : y), with x = (X - x_zero_point) * x_scale, y = (Y - y_zero_point) * y_scale.
 
@@ -163,15 +156,15 @@ def qlinear_where(call: Call) -> Iterator[Term]:
     yield from quantized(call, "z", outputs, "z_scale", "z_zero_point")
 
 
-@types("QLinearWhere", domain=MICROSOFT)
+@MICROSOFT.types("QLinearWhere")
 def where_type(call: Call) -> Iterator[TensorType]:
     """Yield Z: what condition, X and Y are broadcast to, in X's type."""
-    shapes = [call.partial(name).shape or () for name in ("condition", "X", "Y")]
+    shapes = [shape_of(call.partial(name)) for name in ("condition", "X", "Y")]
     joined = reduce(lambda one, other: tuple(broadcast(call, one, other)), shapes)
     yield TensorType(call.partial("X").dtype, joined)
 
 
-@_contrib("QLinearConcat", not_weights="Y_scale Y_zero_point")
+@MICROSOFT.rule("QLinearConcat", not_weights="Y_scale Y_zero_point")
 def qlinear_concat(call: Call) -> Iterator[Term]:
     """Y = the inputs side by side, each as saturate(round((x - zero_point) * scale / Y_scale) + Y_zero_point).
 
@@ -186,14 +179,14 @@ def qlinear_concat(call: Call) -> Iterator[Term]:
     yield from quantized(call, "x", outputs, "Y_scale", "Y_zero_point")
 
 
-@types("QLinearConcat", domain=MICROSOFT)
+@MICROSOFT.types("QLinearConcat")
 def concat_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as the first tensor, but along `axis` as long as all of them together."""
     tensors = [one for one in call.inputs[2::3] if isinstance(one, TensorType) and one.shape is not None]
     if not tensors or len(call.inputs) % 3 != 2:
         raise call.error(f"wants a tensor, a scale and a zero point for each input, it has {len(call.inputs) - 2}")
     axis, first = call.attr("axis", int) % tensors[0].rank, tensors[0]
-    sizes = [(one.shape or ())[axis] for one in tensors]
+    sizes = [shape_of(one)[axis] for one in tensors]
     known = [size for size in sizes if isinstance(size, int)]
     total = sum(known) if len(known) == len(call.inputs[2::3]) else None
-    yield TensorType(first.dtype, tuple(total if place == axis else dim for place, dim in enumerate(first.shape or ())))
+    yield TensorType(first.dtype, tuple(total if place == axis else dim for place, dim in enumerate(shape_of(first))))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes, normalization
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.quantized import in_type
-from graphcost.rules.registry import each_once, rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules import normalization
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared import axes
+from graphcost.rules.shared.embedding import counted, reads_rows
+from graphcost.rules.shared.sizes import where_known
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "GatherBlockQuantized",
     "data indices scales zero_points? -> output",
-    domain=MICROSOFT,
     bits=4,
     block_size=128,
     gather_axis=0,
@@ -61,9 +60,8 @@ def _slices(call: Call, name: str, count: int) -> TensorType | None:
     return TensorType(found.dtype, (rest * (count if found.dims[axis] > 1 else min(count, 1)),))
 
 
-@rule(
+@MICROSOFT.rule(
     "GatherBlockQuantized",
-    domain=MICROSOFT,
     traffic=_reads_what_it_finds,
     not_weights="scales zero_points",
     packed={"data": _logical},
@@ -83,25 +81,24 @@ def gather_block_quantized(call: Call) -> Iterator[Term]:
     yield work("(q - zero_point) * scale", Arith.MUL, dtype=output.dtype, outputs=output.elements)
 
 
-@types("GatherBlockQuantized", domain=MICROSOFT)
+@MICROSOFT.types("GatherBlockQuantized")
 def gathered_type(call: Call) -> Iterator[TensorType]:
     """Yield the output: the data's shape with that of the indices for `gather_axis`, in the type of the scales."""
     data, indices, width = call.partial("data"), call.partial("indices"), _in_a_byte(call, call.partial("data"))
-    *before, last = data.shape or (None,)
-    shape = (*before, last * width if isinstance(last, int) else None)
+    *before, last = shape_of(data) or (None,)
+    shape = (*before, where_known(lambda size: size * width, last))
     axis = axes.position(call, call.attr("gather_axis", int), data.rank)
-    yield TensorType(call.partial("scales").dtype, (*shape[:axis], *(indices.shape or ()), *shape[axis + 1 :]))
+    yield TensorType(call.partial("scales").dtype, (*shape[:axis], *shape_of(indices), *shape[axis + 1 :]))
 
 
 _TABLES = ("word_embedding_quant", "position_embedding_quant", "segment_embedding")
 
-signature(
+MICROSOFT.signature(
     "QEmbedLayerNormalization",
     "input_ids segment_ids? word_embedding_quant position_embedding_quant segment_embedding? gamma_quant beta_quant "
     "mask? word_embedding_scale position_embedding_scale segment_embedding_scale? gamma_scale beta_scale "
     "word_embedding_zero_point position_embedding_zero_point segment_embedding_zero_point? gamma_zero_point "
     "beta_zero_point -> layernorm_out mask_index_out",
-    domain=MICROSOFT,
 )
 
 
@@ -114,21 +111,11 @@ def _rows_found(call: Call) -> dict[str, int]:
 
 def _reads_rows(call: Call) -> tuple[int, int]:
     """Return the traffic: of each table only the rows that the ids name."""
-    found = _rows_found(call)
-    tables = [call.schema.inputs.index(name) for name in found]
-    others = tuple(None if place in tables else one for place, one in enumerate(call.inputs))
-    read, written = each_once(replace(call, inputs=others))
-    return read + sum(_bytes(call, name, rows) for name, rows in found.items()), written
+    return reads_rows(call, _rows_found(call))
 
 
-def _bytes(call: Call, name: str, rows: int) -> int:
-    table = call.optional(name)
-    return replace(table, shape=(rows, *table.dims[1:])).bytes if table else 0
-
-
-@rule(
+@MICROSOFT.rule(
     "QEmbedLayerNormalization",
-    domain=MICROSOFT,
     traffic=_reads_rows,
     not_weights=" ".join(
         f"{name}_{what}"
@@ -149,9 +136,7 @@ def qembed_layer_normalization(call: Call) -> Iterator[Term]:
     rows = axes.over(call, output, [-1])
     yield from in_type(output.dtype, _embedded(call, rows))
     if mask := call.optional("mask"):
-        words = axes.over(call, mask, [-1])
-        yield work("mask = 1", Arith.CMP, dtype=mask.dtype, rows=words.count, elements=words.size)
-        yield work("mask_index", Arith.ADD, dtype=mask.dtype, rows=words.count, additions=words.steps)
+        yield from counted(call, mask)
 
 
 def _embedded(call: Call, rows: axes.Rows) -> Iterator[Term]:
@@ -166,12 +151,12 @@ def _embedded(call: Call, rows: axes.Rows) -> Iterator[Term]:
     yield work("+ beta", Arith.ADD, rows=rows.count, elements=rows.size)
 
 
-@types("QEmbedLayerNormalization", domain=MICROSOFT)
+@MICROSOFT.types("QEmbedLayerNormalization")
 def qembed_types(call: Call) -> Iterator[TensorType]:
     """Yield the output: (batch, sequence, hidden) in the type of the scales, and mask_index_out: (batch,)."""
     ids, words = call.partial("input_ids"), call.partial("word_embedding_quant")
     if ids.rank != 2 or words.rank != 2:
         raise call.error(f"wants input_ids and word_embedding_quant of rank 2, they are {ids} and {words}")
     dtype = call.partial("word_embedding_scale").dtype
-    yield TensorType(dtype, (*(ids.shape or ()), (words.shape or ())[1]))
-    yield TensorType(DType.INT32, (ids.shape or ())[:1])
+    yield TensorType(dtype, (*shape_of(ids), shape_of(words)[1]))
+    yield TensorType(DType.INT32, shape_of(ids)[:1])

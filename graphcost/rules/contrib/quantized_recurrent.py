@@ -6,12 +6,11 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.quantized import dynamically_quantized, in_type
+from graphcost.rules.quantized import dynamically_quantized
 from graphcost.rules.recurrent import lstm
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules.registry import MICROSOFT
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +18,16 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "DynamicQuantizeLSTM",
     "X W R B? sequence_lens? initial_h? initial_c? P? W_scale W_zero_point R_scale R_zero_point -> Y? Y_h? Y_c?",
-    domain=MICROSOFT,
     direction="forward",
     input_forget=0,
 )
 
 
-@rule(
+@MICROSOFT.rule(
     "DynamicQuantizeLSTM",
-    domain=MICROSOFT,
     not_weights="sequence_lens initial_h initial_c W_scale W_zero_point R_scale R_zero_point",
 )
 def dynamic_quantize_lstm(call: Call) -> Iterator[Term]:
@@ -91,15 +88,15 @@ def _transposed(call: Call, name: str) -> TensorType:
     return replace(tensor, shape=(tensor.dims[0], tensor.dims[2], tensor.dims[1]))
 
 
-@types("DynamicQuantizeLSTM", domain=MICROSOFT)
+@MICROSOFT.types("DynamicQuantizeLSTM")
 def dynamic_quantize_lstm_types(call: Call) -> Iterator[TensorType]:
     """Yield Y: (steps, directions, batch, hidden_size), Y_h and Y_c: (directions, batch, hidden_size)."""
     x = call.partial("X")
     if x.rank != 3:
         raise call.error(f"wants X of rank 3, it is of rank {x.rank}")
-    steps, batch, _ = x.shape or ()
+    steps, batch, _ = shape_of(x)
     directions = 2 if call.attr("direction", str) == "bidirectional" else 1
-    hidden = call.attributes.get("hidden_size") or (call.partial("R").shape or ())[1]
+    hidden = call.attributes.get("hidden_size") or shape_of(call.partial("R"))[1]
     state = TensorType(x.dtype, (directions, batch, hidden))
     yield TensorType(x.dtype, (steps, directions, batch, hidden))
     yield from (state, state)

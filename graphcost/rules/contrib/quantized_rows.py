@@ -6,15 +6,14 @@ input is dequantized once per element, however many windows it is in.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from graphcost.rules import axes, normalization, pool, softmax, windows
-from graphcost.rules.domains import MICROSOFT, NHWC
-from graphcost.rules.quantized import as_channels_first, dequantized, in_type, quantized, spatial_type
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules import normalization, pool, softmax
+from graphcost.rules.quantized import as_channels_first, dequantized, quantized, spatial_type
+from graphcost.rules.registry import MICROSOFT, NHWC
+from graphcost.rules.shared import axes, window_types
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,19 +21,17 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-_contrib = partial(rule, domain=MICROSOFT)
-
 _POOLED = "x_scale x_zero_point y_scale y_zero_point"
 _POOL = "X x_scale x_zero_point? y_scale y_zero_point? -> Y"
 _WINDOWS = {"auto_pad": "NOTSET", "ceil_mode": 0, "channels_last": 0, "count_include_pad": 0}
 
-signature("QLinearAveragePool", _POOL, domain=MICROSOFT, **_WINDOWS)
-signature("QLinearAveragePool", _POOL, domain=NHWC, **_WINDOWS)
-signature("QLinearGlobalAveragePool", _POOL, domain=MICROSOFT, channels_last=0)
+MICROSOFT.signature("QLinearAveragePool", _POOL, **_WINDOWS)
+NHWC.signature("QLinearAveragePool", _POOL, **_WINDOWS)
+MICROSOFT.signature("QLinearGlobalAveragePool", _POOL, channels_last=0)
 
 
-@rule("QLinearAveragePool", domain=MICROSOFT, not_weights=_POOLED)
-@rule("QLinearAveragePool", domain=NHWC, not_weights=_POOLED)
+@MICROSOFT.rule("QLinearAveragePool", not_weights=_POOLED)
+@NHWC.rule("QLinearAveragePool", not_weights=_POOLED)
 def qlinear_average_pool(call: Call) -> Iterator[Term]:
     """Y = quantize(AveragePool(dequantize(X))), as AveragePool with its windows.
 
@@ -45,7 +42,7 @@ def qlinear_average_pool(call: Call) -> Iterator[Term]:
     return _pooled(call, pool.average_pool(as_channels_first(call)))
 
 
-@_contrib("QLinearGlobalAveragePool", not_weights=_POOLED)
+@MICROSOFT.rule("QLinearGlobalAveragePool", not_weights=_POOLED)
 def qlinear_global_average_pool(call: Call) -> Iterator[Term]:
     """Y = quantize(average), with average = GlobalAveragePool(dequantize(X)).
 
@@ -62,29 +59,28 @@ def _pooled(call: Call, terms: Iterable[Term]) -> Iterator[Term]:
     yield from quantized(call, "y", call.output("Y").elements, "y_scale", "y_zero_point")
 
 
-@types("QLinearAveragePool", domain=MICROSOFT)
-@types("QLinearAveragePool", domain=NHWC)
+@MICROSOFT.types("QLinearAveragePool")
+@NHWC.types("QLinearAveragePool")
 def average_pool_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as AveragePool's."""
-    yield spatial_type(call, lambda x: windows.pooled(call, x))
+    yield spatial_type(call, lambda x: window_types.pooled(call, x))
 
 
-@types("QLinearGlobalAveragePool", domain=MICROSOFT)
+@MICROSOFT.types("QLinearGlobalAveragePool")
 def global_average_pool_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: as GlobalAveragePool's."""
-    yield spatial_type(call, windows.pooled_globally)
+    yield spatial_type(call, window_types.pooled_globally)
 
 
-signature(
+MICROSOFT.signature(
     "QLinearReduceMean",
     "data data_scale data_zero_point? reduced_scale reduced_zero_point? -> reduced",
-    domain=MICROSOFT,
     keepdims=1,
 )
-signature("ReduceSumInteger", "data -> reduced", domain=MICROSOFT, keepdims=1)
+MICROSOFT.signature("ReduceSumInteger", "data -> reduced", keepdims=1)
 
 
-@_contrib("QLinearReduceMean", not_weights="data_scale data_zero_point reduced_scale reduced_zero_point")
+@MICROSOFT.rule("QLinearReduceMean", not_weights="data_scale data_zero_point reduced_scale reduced_zero_point")
 def qlinear_reduce_mean(call: Call) -> Iterator[Term]:
     """Reduced = quantize(sum(x) / n) along `axes`, with x = (data - data_zero_point) * data_scale.
 
@@ -99,7 +95,7 @@ def qlinear_reduce_mean(call: Call) -> Iterator[Term]:
     yield from quantized(call, "y", rows.count, "reduced_scale", "reduced_zero_point")
 
 
-@_contrib("ReduceSumInteger")
+@MICROSOFT.rule("ReduceSumInteger")
 def reduce_sum_integer(call: Call) -> Iterator[Term]:
     """Reduced = sum(data) along `axes`, in 32 bits.
 
@@ -114,22 +110,22 @@ def _rows(call: Call) -> axes.Rows:
     return axes.Rows(count, call.input("data").elements // count if count else 0)
 
 
-@types("QLinearReduceMean", "ReduceSumInteger", domain=MICROSOFT)
+@MICROSOFT.types("QLinearReduceMean", "ReduceSumInteger")
 def reduced_type(call: Call) -> Iterator[TensorType]:
     """Yield the data's shape without `axes`; a sum of integers has 32 bits, and a sign where the data has one."""
     data = call.partial("data")
     wide = DType.UINT32 if data.dtype is DType.UINT8 else DType.INT32
     gone = {axes.position(call, axis, data.rank) for axis in call.attr_or("axes", tuple, ())} or set(range(data.rank))
-    kept = [1 if axis in gone else dim for axis, dim in enumerate(data.shape or ())]
+    kept = [1 if axis in gone else dim for axis, dim in enumerate(shape_of(data))]
     shape = kept if call.attr("keepdims", int) else [dim for axis, dim in enumerate(kept) if axis not in gone]
     yield TensorType(wide if call.op_type == "ReduceSumInteger" else data.dtype, tuple(shape))
 
 
-signature("QLinearSoftmax", "X X_scale x_zero_point? y_scale y_zero_point -> Y", domain=MICROSOFT, axis=-1)
-signature("QOrderedLayerNormalization", "X scale_X scale B? scale_Y -> Y", domain=MICROSOFT, axis=-1)
+MICROSOFT.signature("QLinearSoftmax", "X X_scale x_zero_point? y_scale y_zero_point -> Y", axis=-1)
+MICROSOFT.signature("QOrderedLayerNormalization", "X scale_X scale B? scale_Y -> Y", axis=-1)
 
 
-@_contrib("QLinearSoftmax", not_weights="X_scale x_zero_point y_scale y_zero_point")
+@MICROSOFT.rule("QLinearSoftmax", not_weights="X_scale x_zero_point y_scale y_zero_point")
 def qlinear_softmax(call: Call) -> Iterator[Term]:
     """Y = quantize(Softmax(x)), with x = (X - x_zero_point) * X_scale; Softmax is the stable one, row by row.
 
@@ -145,7 +141,7 @@ def qlinear_softmax(call: Call) -> Iterator[Term]:
     yield from quantized(call, "y", x.elements, "y_scale", "y_zero_point")
 
 
-@_contrib("QOrderedLayerNormalization", not_weights="scale_X scale_Y")
+@MICROSOFT.rule("QOrderedLayerNormalization", not_weights="scale_X scale_Y")
 def qordered_layer_normalization(call: Call) -> Iterator[Term]:
     """Y = saturate(round((d * InvStdDev * scale + B) / scale_Y)), as LayerNormalization of X * scale_X.
 
@@ -163,7 +159,4 @@ def qordered_layer_normalization(call: Call) -> Iterator[Term]:
     yield from quantized(call, "y", x.elements, "scale_Y", "")
 
 
-@types("QLinearSoftmax", "QOrderedLayerNormalization", domain=MICROSOFT)
-def same_type(call: Call) -> Iterator[TensorType]:
-    """Yield Y: as X."""
-    yield call.partial("X")
+MICROSOFT.like_input("QLinearSoftmax", "QOrderedLayerNormalization")

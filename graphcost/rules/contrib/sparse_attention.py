@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.contrib.group_query_attention import grouped, rotated, table_rows
-from graphcost.rules.domains import MICROSOFT
-from graphcost.rules.registry import rule, signature, types
-from graphcost.rules.scores import (
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared.scaled_dot_product import (
     KEY_VALUE,
     Sizes,
     Steps,
     attend,
     bounded,
     dims_of,
-    hidden,
+    hidden_pairs,
     in_buffer,
     length_of,
     scale_of,
@@ -32,11 +31,10 @@ if TYPE_CHECKING:
     from graphcost.rules.contrib.group_query_attention import Grouped
     from graphcost.terms import Term
 
-signature(
+MICROSOFT.signature(
     "SparseAttention",
     "query key? value? past_key past_value block_row_indices block_col_indices total_sequence_length"
     " key_total_sequence_lengths cos_cache? sin_cache? -> output present_key present_value",
-    domain=MICROSOFT,
     rotary_interleaved=0,
     scale=0.0,
     do_rotary=0,
@@ -44,15 +42,20 @@ signature(
 
 
 def _traffic(call: Call) -> tuple[int, int]:
-    one = grouped(call)
-    if one.batch != 1:
+    one, total = grouped(call), length_of(call, "total_sequence_length")
+    if one.batch != 1 or total is None:
         raise UnknownShapeError("how many keys the cache holds of each sequence is not known")
-    past = max(length_of(call, "total_sequence_length") - one.length, 0)
+    past = max(total - one.length, 0)
     read, written = in_buffer(call, KEY_VALUE, one.batch, past, one.length)
     return read - table_rows(call, one.tokens), written
 
 
-@rule("SparseAttention", domain=MICROSOFT, traffic=_traffic, not_weights="cos_cache sin_cache")
+@MICROSOFT.rule(
+    "SparseAttention",
+    traffic=_traffic,
+    not_weights="cos_cache sin_cache",
+    state="present_key present_value",
+)
 def sparse_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T) * V over the blocks of keys that the block mask names for a block of queries.
 
@@ -81,24 +84,21 @@ def _dense(one: Grouped, keys: int) -> Sizes:
         keys=keys,
         size=one.size,
         v_size=one.size,
-        hidden=hidden(one.length, keys, past),
+        hidden=hidden_pairs(one.length, keys, past),
     )
 
 
 def _room(call: Call) -> int:
     """Return how many keys there are at most."""
-    try:
-        return length_of(call, "total_sequence_length")
-    except UnknownShapeError:
-        return dims_of(call, "past_key", 4)[2]
+    total = length_of(call, "total_sequence_length")
+    return dims_of(call, "past_key", 4)[2] if total is None else total
 
 
 def _named(call: Call, one: Grouped) -> list[Sizes] | None:
     """Return how many queries meet how many keys by the mask of blocks; None where that isn't known."""
-    try:
-        total = length_of(call, "total_sequence_length")
-        starts, columns = call.constant("block_row_indices"), call.constant("block_col_indices")
-    except UnknownShapeError:
+    total = length_of(call, "total_sequence_length")
+    starts, columns = call.known("block_row_indices"), call.known("block_col_indices")
+    if total is None or starts is None or columns is None:
         return None
     layouts = dims_of(call, "block_row_indices", 2)[0]
     if dims_of(call, "block_col_indices", 2)[0] != layouts or total < one.length:
@@ -132,11 +132,11 @@ def _layout(call: Call, one: Grouped, starts: list[int], columns: list[int], tot
             keys=sum(keys.values()),
             size=one.size,
             v_size=one.size,
-            hidden=sum(hidden(queries, met, past=start - place) for place, met in keys.items()),
+            hidden=sum(hidden_pairs(queries, met, past=start - place) for place, met in keys.items()),
         )
 
 
-@types("SparseAttention", domain=MICROSOFT)
+@MICROSOFT.types("SparseAttention")
 def sparse_types(call: Call) -> Iterator[TensorType]:
     """The output is (batch, length, heads*size), a present as its past."""
     one = grouped(call)

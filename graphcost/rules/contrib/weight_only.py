@@ -12,13 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules import axes, matmul, normalization
-from graphcost.rules.domains import MICROSOFT
+from graphcost.rules import matmul, normalization
 from graphcost.rules.elementwise import GELU, SILU, TABLE
-from graphcost.rules.quantized import FLOATS, in_type, is_beforehand
-from graphcost.rules.registry import rule, signature, types
-from graphcost.terms import Arith, work
-from graphcost.types import DType, TensorType
+from graphcost.rules.quantized import is_beforehand
+from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared import axes
+from graphcost.rules.shared.float_codes import FLOATS, named_float
+from graphcost.rules.shared.operands import biased
+from graphcost.terms import Arith, in_type, work
+from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
     from graphcost.types import Dim
-
-_contrib = partial(rule, domain=MICROSOFT)
 
 LEVELS = {1: DType.FLOAT32, 2: DType.FLOAT16, 3: DType.BFLOAT16, 4: DType.INT8}
 """The type in which products are computed by `accuracy_level`; 0 is that of A."""
@@ -39,10 +39,10 @@ def _weights(call: Call) -> int:
     return call.attr("N", int) * call.attr("K", int)
 
 
-signature("MatMulNBits", "A B scales zero_points? g_idx? bias? -> Y", domain=MICROSOFT, **_LEVEL)
+MICROSOFT.signature("MatMulNBits", "A B scales zero_points? g_idx? bias? -> Y", **_LEVEL)
 
 
-@_contrib("MatMulNBits", not_weights="scales zero_points g_idx", packed={"B": _weights})
+@MICROSOFT.rule("MatMulNBits", not_weights="scales zero_points g_idx", packed={"B": _weights})
 def matmul_nbits(call: Call) -> Iterator[Term]:
     """Y = A * B + bias, with B[k, n] = (q - zero_point) * scale for every block of `block_size` numbers along K.
 
@@ -54,7 +54,7 @@ def matmul_nbits(call: Call) -> Iterator[Term]:
     """
     yield from _dequantized("B", call.attr("N", int), call.attr("K", int), call.input("A").dtype)
     yield _projected(call, "B", call.attr("N", int))
-    yield from _biased(call, "bias", call.output("Y"))
+    yield from biased(call, "bias", call.output("Y"))
 
 
 def _dequantized(what: str, columns: int, inner: int, dtype: DType | None) -> Iterator[Term]:
@@ -74,14 +74,7 @@ def _projected(call: Call, what: str, columns: int) -> Term:
     return work(f"A*{what}", Arith.MAC, wrt=("A", what), dtype=dtype, rows=rows, columns=columns, inner=inner)
 
 
-def _biased(call: Call, name: str, y: TensorType) -> Iterator[Term]:
-    if bias := call.optional(name):
-        if bias.dims != y.dims[-1:]:
-            raise call.error(f"wants {name} of shape {y.dims[-1:]}, it is {bias.dims}")
-        yield work(f"+ {name}", Arith.ADD, dtype=y.dtype, outputs=y.elements)
-
-
-@types("MatMulNBits", "MatMulNBitsMlp", domain=MICROSOFT)
+@MICROSOFT.types("MatMulNBits", "MatMulNBitsMlp")
 def nbits_types(call: Call) -> Iterator[TensorType]:
     """Yield Y: (..., N), and what MatMulNBitsMlp normalizes: as A."""
     yield _with_columns(call, call.attr("N", int))
@@ -91,24 +84,22 @@ def nbits_types(call: Call) -> Iterator[TensorType]:
 
 def _with_columns(call: Call, columns: Dim) -> TensorType:
     a = call.partial("A")
-    return TensorType(a.dtype, (*(a.shape or ())[:-1], columns))
+    return TensorType(a.dtype, (*shape_of(a)[:-1], columns))
 
 
-signature(
+MICROSOFT.signature(
     "MatMulNBitsMlp",
     "A skip? norm_scale? gate_B gate_scales gate_bias? up_B up_scales up_bias? -> Y input_skip_bias_sum?",
-    domain=MICROSOFT,
     **_LEVEL,
 )
-signature(
+MICROSOFT.signature(
     "MatMulNBitsQkv",
     "A skip? norm_scale q_B q_scales q_bias? k_B k_scales k_bias? v_B v_scales v_bias? -> Q K V input_skip_bias_sum?",
-    domain=MICROSOFT,
     **_LEVEL,
 )
 
 
-@_contrib("MatMulNBitsMlp", not_weights="gate_scales up_scales", packed={"gate_B": _weights, "up_B": _weights})
+@MICROSOFT.rule("MatMulNBitsMlp", not_weights="gate_scales up_scales", packed={"gate_B": _weights, "up_B": _weights})
 def matmul_nbits_mlp(call: Call) -> Iterator[Term]:
     """Y = silu(x * gate_B + gate_bias) * (x * up_B + up_bias), each product as of MatMulNBits.
 
@@ -134,7 +125,7 @@ def _width(attribute: str, call: Call) -> int:
 _QKV = {"q_B": partial(_width, "Nq"), "k_B": partial(_width, "Nkv"), "v_B": partial(_width, "Nkv")}
 
 
-@_contrib("MatMulNBitsQkv", not_weights="q_scales k_scales v_scales", packed=_QKV)
+@MICROSOFT.rule("MatMulNBitsQkv", not_weights="q_scales k_scales v_scales", packed=_QKV)
 def matmul_nbits_qkv(call: Call) -> Iterator[Term]:
     """Q = x * q_B + q_bias, and K and V likewise, each product as of MatMulNBits.
 
@@ -151,7 +142,7 @@ def matmul_nbits_qkv(call: Call) -> Iterator[Term]:
 def _projection(call: Call, name: str, columns: int, y: TensorType) -> Iterator[Term]:
     yield from _dequantized(f"{name}_B", columns, call.attr("K", int), call.input("A").dtype)
     yield _projected(call, f"{name}_B", columns)
-    yield from _biased(call, f"{name}_bias", y)
+    yield from biased(call, f"{name}_bias", y)
 
 
 def _normalized(call: Call) -> Iterator[Term]:
@@ -164,7 +155,7 @@ def _normalized(call: Call) -> Iterator[Term]:
         yield work("* norm_scale", Arith.MUL, rows=rows.count, elements=rows.size)
 
 
-@types("MatMulNBitsQkv", domain=MICROSOFT)
+@MICROSOFT.types("MatMulNBitsQkv")
 def qkv_types(call: Call) -> Iterator[TensorType]:
     """Yield Q: (..., Nq), K and V: (..., Nkv), and what is normalized: as A."""
     for width in ("Nq", "Nkv", "Nkv"):
@@ -172,13 +163,13 @@ def qkv_types(call: Call) -> Iterator[TensorType]:
     yield call.partial("A")
 
 
-signature("MatMulBnb4", "A B absmax -> Y", domain=MICROSOFT, transB=1, training_mode=0)
-signature("MatMulFpQ4", "A B B_shape -> Y", domain=MICROSOFT, blk_quant_type=1)
-signature("MatMulBlockQuantizedFp4Weight", "A B weight_scale weight_scale_2 input_scale? bias? -> Y", domain=MICROSOFT)
-signature("MatMulBlockQuantizedFp8Weight", "A B b_scale a_scale? bias? -> Y", domain=MICROSOFT)
+MICROSOFT.signature("MatMulBnb4", "A B absmax -> Y", transB=1, training_mode=0)
+MICROSOFT.signature("MatMulFpQ4", "A B B_shape -> Y", blk_quant_type=1)
+MICROSOFT.signature("MatMulBlockQuantizedFp4Weight", "A B weight_scale weight_scale_2 input_scale? bias? -> Y")
+MICROSOFT.signature("MatMulBlockQuantizedFp8Weight", "A B b_scale a_scale? bias? -> Y")
 
 
-@_contrib("MatMulBnb4", not_weights="absmax", packed={"B": _weights})
+@MICROSOFT.rule("MatMulBnb4", not_weights="absmax", packed={"B": _weights})
 def matmul_bnb4(call: Call) -> Iterator[Term]:
     """Y = A * B', with B[n, k] = table[q] * absmax for every block of `block_size` numbers; with transB=0, Y = A * B.
 
@@ -193,7 +184,7 @@ def matmul_bnb4(call: Call) -> Iterator[Term]:
     yield matmul.product(call, call.input("A"), b, y)
 
 
-@types("MatMulBnb4", domain=MICROSOFT)
+@MICROSOFT.types("MatMulBnb4")
 def bnb4_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: (..., N), with transB=0 (..., K)."""
     yield _with_columns(call, call.attr("N" if call.attr("transB", int) else "K", int))
@@ -212,7 +203,7 @@ def _blob(call: Call) -> int:
     return inner * columns
 
 
-@_contrib("MatMulFpQ4", not_weights="B_shape", packed={"B": _blob})
+@MICROSOFT.rule("MatMulFpQ4", not_weights="B_shape", packed={"B": _blob})
 def matmul_fpq4(call: Call) -> Iterator[Term]:
     """Y = A * B, with B[k, n] = q * scale for every block along K; with blk_quant_type=1, (q - offset) * scale.
 
@@ -227,7 +218,7 @@ def matmul_fpq4(call: Call) -> Iterator[Term]:
     yield matmul.product(call, call.input("A"), TensorType(DType.UINT8, (inner, columns)), call.output("Y"))
 
 
-@types("MatMulFpQ4", domain=MICROSOFT)
+@MICROSOFT.types("MatMulFpQ4")
 def fpq4_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: (..., N)."""
     yield _with_columns(call, _sizes(call)[1])
@@ -237,7 +228,7 @@ def _pairs(call: Call) -> int:
     return 2 * call.input("B").elements
 
 
-@_contrib(
+@MICROSOFT.rule(
     "MatMulBlockQuantizedFp4Weight",
     not_weights="weight_scale weight_scale_2 input_scale",
     packed={"B": _pairs},
@@ -256,10 +247,10 @@ def matmul_fp4_weight(call: Call) -> Iterator[Term]:
         yield work("weight_scale_2 * weight_scale", Arith.MUL, scales=call.input("weight_scale").elements)
     yield work("B * scale", Arith.MUL, columns=columns, inner=2 * pairs)
     yield matmul.product(call, a, replace(b, shape=(2 * pairs, columns)), y)
-    yield from _biased(call, "bias", y)
+    yield from biased(call, "bias", y)
 
 
-@_contrib("MatMulBlockQuantizedFp8Weight", not_weights="b_scale a_scale")
+@MICROSOFT.rule("MatMulBlockQuantizedFp8Weight", not_weights="b_scale a_scale")
 def matmul_fp8_weight(call: Call) -> Iterator[Term]:
     """Y = A * B' + bias, with B[n, k] = q * b_scale for every block; with a_scale, of fp8(A / a_scale) * a_scale.
 
@@ -274,19 +265,18 @@ def matmul_fp8_weight(call: Call) -> Iterator[Term]:
         yield work("fp8(A / a_scale) * a_scale", Arith.MUL, elements=a.elements)
     yield work("B * b_scale", Arith.MUL, elements=b.elements)
     yield matmul.product(call, a, replace(b, shape=b.dims[::-1]), y)
-    yield from _biased(call, "bias", y)
+    yield from biased(call, "bias", y)
 
 
-@types("MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight", domain=MICROSOFT)
+@MICROSOFT.types("MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight")
 def block_quantized_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: (..., N)."""
-    yield _with_columns(call, (call.partial("B").shape or (None,))[0])
+    yield _with_columns(call, (shape_of(call.partial("B")) or (None,))[0])
 
 
-signature(
+MICROSOFT.signature(
     "GemmFloat8",
     "A B C? scaleA? scaleB? scaleY? -> Y",
-    domain=MICROSOFT,
     transA=0,
     transB=0,
     alpha=1.0,
@@ -299,7 +289,7 @@ _FLOATS = FLOATS | {17: DType.FLOAT8E4M3FN, 19: DType.FLOAT8E5M2}
 _ACTIVATIONS = {"NONE": None, "RELU": TABLE["Relu"], "GELU": GELU["none"]}
 
 
-@_contrib("GemmFloat8", not_weights="scaleA scaleB scaleY")
+@MICROSOFT.rule("GemmFloat8", not_weights="scaleA scaleB scaleY")
 def gemm_float8(call: Call) -> Iterator[Term]:
     """Y = activation(scale * A * B + beta * C) * scaleY, with scale = alpha * scaleA * scaleB.
 
@@ -310,7 +300,7 @@ def gemm_float8(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GemmFloat8
     """
     y = call.output("Y")
-    yield matmul.product(call, _read(call, "A"), _read(call, "B"), y)
+    yield matmul.product(call, *matmul.both_as_read(call), y)
     yield from in_type(DType.FLOAT32, _finished(call, y.elements))
 
 
@@ -325,24 +315,13 @@ def _finished(call: Call, outputs: int) -> Iterator[Term]:
         if beta != 1:
             yield work("beta * C", Arith.MUL, elements=c.elements)
         yield work("+ beta * C", Arith.ADD, outputs=outputs)
-    name = call.attr("activation", str)
-    if name not in _ACTIVATIONS:
-        raise call.error(f"wants activation to be one of {', '.join(_ACTIVATIONS)}, it is {name!r}")
-    if row := _ACTIVATIONS[name]:
+    if row := _ACTIVATIONS[call.choice("activation", _ACTIVATIONS)]:
         yield from row.over(outputs)
     if call.optional("scaleY"):
         yield work("* scaleY", Arith.MUL, outputs=outputs)
 
 
-def _read(call: Call, name: str) -> TensorType:
-    tensor = call.input(name)
-    return replace(tensor, shape=tensor.dims[::-1]) if call.attr(f"trans{name}", int) else tensor
-
-
-@types("GemmFloat8", domain=MICROSOFT)
+@MICROSOFT.types("GemmFloat8")
 def gemm_float8_type(call: Call) -> Iterator[TensorType]:
     """Yield Y: (M, N), in the type that `dtype` names."""
-    code = call.attr("dtype", int)
-    if code not in _FLOATS:
-        raise call.error(f"wants dtype to be one of {', '.join(map(str, _FLOATS))}, it is {code}")
-    yield TensorType(_FLOATS[code], matmul.gemm_type(call).shape)
+    yield TensorType(named_float(call, "dtype", _FLOATS), matmul.gemm_type(call).shape)

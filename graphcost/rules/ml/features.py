@@ -1,17 +1,16 @@
 """What prepares features: scaling, normalizing, filling gaps, and the look-ups between categories and numbers.
 
-The readings that all operators of ai.onnx.ml share are those of classical.py: a look-up is one comparison.
+The readings that all operators of ai.onnx.ml share are those of common.py: a look-up is one comparison.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.classical import at_least_one, computes_in, entries, length, rows_of
-from graphcost.rules.domains import ML
-from graphcost.rules.registry import rule, types
+from graphcost.rules.ml.common import at_least_one, computes_in, rows_of
+from graphcost.rules.registry import ML
+from graphcost.rules.shared.lists import entries, length
 from graphcost.terms import Arith, work
 from graphcost.types import UNKNOWN, DType, MapType, SequenceType, TensorType, shape_of
 
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim, Type
 
-_rule = partial(rule, domain=ML)
-_types = partial(types, domain=ML)
 
-
-@_rule("Scaler", overwrites=True)
+@ML.rule("Scaler", overwrites=True)
 def scaler(call: Call) -> Iterator[Term]:
     """Y = (X - offset) * scale, with only those of both attributes that are given.
 
@@ -39,7 +35,7 @@ def scaler(call: Call) -> Iterator[Term]:
         yield work("* scale", Arith.MUL, dtype=dtype, elements=elements)
 
 
-@_rule("Normalizer", overwrites=True)
+@ML.rule("Normalizer", overwrites=True)
 def normalizer(call: Call) -> Iterator[Term]:
     """Y = X / max(X), X / sum(|X|) or sqrt(X^2 / sum(X^2)), row by row, as `norm` is MAX, L1 or L2.
 
@@ -48,9 +44,7 @@ def normalizer(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxml_Normalizer.html
     """
-    (rows, features), norm, dtype = rows_of(call), call.attr("norm", str), computes_in(call)
-    if norm not in _NORMS:
-        raise call.error(f"wants norm to be one of {', '.join(_NORMS)}, it is {norm!r}")
+    (rows, features), norm, dtype = rows_of(call), call.choice("norm", _NORMS), computes_in(call)
     what, per_element, combining = _NORMS[norm]
     for arith in per_element:
         yield work(what, arith, dtype=dtype, rows=rows, elements=features)
@@ -68,7 +62,7 @@ _NORMS: dict[str, tuple[str, tuple[Arith, ...], Arith]] = {
 }
 
 
-@_rule("Binarizer", overwrites=True)
+@ML.rule("Binarizer", overwrites=True)
 def binarizer(call: Call) -> Iterator[Term]:
     """Y = X > threshold ? 1 : 0.
 
@@ -77,7 +71,7 @@ def binarizer(call: Call) -> Iterator[Term]:
     yield work("x > threshold", Arith.CMP, elements=call.input("X").elements)
 
 
-@_rule("Imputer", overwrites=True)
+@ML.rule("Imputer", overwrites=True)
 def imputer(call: Call) -> Iterator[Term]:
     """Y = X = replaced ? imputed : X, where the value to replace can be NaN.
 
@@ -86,7 +80,7 @@ def imputer(call: Call) -> Iterator[Term]:
     yield work("x = replaced", Arith.CMP, elements=call.input("X").elements)
 
 
-@_rule("LabelEncoder", since=2)
+@ML.rule("LabelEncoder", since=2)
 def label_encoder(call: Call) -> Iterator[Term]:
     """Y = values[i] where keys[i] = X, else the default: every element is looked up among the keys.
 
@@ -95,7 +89,7 @@ def label_encoder(call: Call) -> Iterator[Term]:
     yield work("look x up", Arith.CMP, elements=call.input("X").elements)
 
 
-@_rule("LabelEncoder")
+@ML.rule("LabelEncoder")
 def first_label_encoder(call: Call) -> Iterator[Term]:
     """Y = the place of X in classes_strings, or, for an integer X, the string at that place.
 
@@ -108,7 +102,7 @@ def first_label_encoder(call: Call) -> Iterator[Term]:
         yield work("look x up", Arith.CMP, elements=x.elements)
 
 
-@_rule("CategoryMapper")
+@ML.rule("CategoryMapper")
 def category_mapper(call: Call) -> Iterator[Term]:
     """Y = cats_int64s[i] where cats_strings[i] = X, or the other way: every element is looked up.
 
@@ -117,7 +111,7 @@ def category_mapper(call: Call) -> Iterator[Term]:
     yield work("look x up", Arith.CMP, elements=call.input("X").elements)
 
 
-@_rule("OneHotEncoder")
+@ML.rule("OneHotEncoder")
 def one_hot_encoder(call: Call) -> Iterator[Term]:
     """Y = 1 at the place of X among the categories, 0 elsewhere: every element is looked up, the 1 is written there.
 
@@ -128,7 +122,7 @@ def one_hot_encoder(call: Call) -> Iterator[Term]:
     yield work("look x up", Arith.CMP, elements=call.input("X").elements)
 
 
-@_rule("DictVectorizer")
+@ML.rule("DictVectorizer")
 def dict_vectorizer(call: Call) -> Iterator[Term]:
     """Y = the values of a map, each at the place of its key in the vocabulary, 0 elsewhere.
 
@@ -144,7 +138,7 @@ def dict_vectorizer(call: Call) -> Iterator[Term]:
 _VOCABULARIES = ("int64_vocabulary", "string_vocabulary")
 
 
-@_rule("CastMap")
+@ML.rule("CastMap")
 def cast_map(call: Call) -> Iterator[Term]:
     """Y = the values of a map: in the order of their keys (DENSE), or each at the place that is its key (SPARSE).
 
@@ -159,25 +153,19 @@ def cast_map(call: Call) -> Iterator[Term]:
 
 
 def _is_sparse(call: Call) -> bool:
-    form = call.attr("map_form", str)
-    if form not in {"DENSE", "SPARSE"}:
-        raise call.error(f"wants map_form to be DENSE or SPARSE, it is {form!r}")
-    return form == "SPARSE"
+    return call.choice("map_form", ("DENSE", "SPARSE")) == "SPARSE"
 
 
-@_types("Scaler", "Normalizer")
+@ML.types("Scaler", "Normalizer")
 def float_like(call: Call) -> Iterator[Type]:
     """Yield X's shape, of floats."""
     yield TensorType(DType.FLOAT32, call.partial("X").shape)
 
 
-@_types("Imputer")
-def like(call: Call) -> Iterator[Type]:
-    """Yield X's own type."""
-    yield call.partial("X")
+ML.like_input("Imputer")
 
 
-@_types("CategoryMapper")
+@ML.types("CategoryMapper")
 def other_category(call: Call) -> Iterator[Type]:
     """Yield X's shape: strings become integers, integers strings."""
     yield _other_category(call)
@@ -188,7 +176,7 @@ def _other_category(call: Call) -> TensorType:
     return TensorType(DType.INT64 if x.dtype is DType.STRING else DType.STRING, x.shape)
 
 
-@_types("LabelEncoder")
+@ML.types("LabelEncoder")
 def encoded_label(call: Call) -> Iterator[Type]:
     """Yield X's shape, of the values' type; before opset 2, strings become integers, integers strings."""
     if call.opset < 2:
@@ -213,13 +201,13 @@ def _element_type(tensor: Any) -> DType | None:
     return next((one for one in DType if one.value == name), None)
 
 
-@_types("OneHotEncoder")
+@ML.types("OneHotEncoder")
 def one_hot(call: Call) -> Iterator[Type]:
     """Yield X's shape with an axis more, one place for each category."""
     yield TensorType(DType.FLOAT32, (*shape_of(call.partial("X")), length(call, "cats_int64s", "cats_strings")))
 
 
-@_types("ArrayFeatureExtractor")
+@ML.types("ArrayFeatureExtractor")
 def extracted(call: Call) -> Iterator[Type]:
     """Yield X's shape with as many features as there are indices; a vector becomes one row."""
     x, indices = call.partial("X"), call.partial("Y")
@@ -227,7 +215,7 @@ def extracted(call: Call) -> Iterator[Type]:
     yield TensorType(x.dtype, (*(shape_of(x)[:-1] if x.rank > 1 else (1,)), found))
 
 
-@_types("FeatureVectorizer")
+@ML.types("FeatureVectorizer")
 def vectorized(call: Call) -> Iterator[Type]:
     """Yield one row of all features for each row of the inputs; a vector is one row.
 
@@ -247,20 +235,18 @@ def _ranked(found: Type | None) -> TensorType:
     return found
 
 
-@_types("DictVectorizer")
+@ML.types("DictVectorizer")
 def vectorized_map(call: Call) -> Iterator[Type]:
     """Yield a row with a place for each key of the vocabulary: the text has a vector, runtimes and converters a row."""
     yield TensorType(_value_type(call), (1, length(call, *_VOCABULARIES)))
 
 
-@_types("CastMap")
+@ML.types("CastMap")
 def cast_entries(call: Call) -> Iterator[Type]:
     """Yield a row of the map's values: as many as it has, or as `max_map` says."""
     names = {"TO_FLOAT": DType.FLOAT32, "TO_STRING": DType.STRING, "TO_INT64": DType.INT64}
-    wanted = call.attr("cast_to", str)
-    if wanted not in names:
-        raise call.error(f"wants cast_to to be one of {', '.join(names)}, it is {wanted!r}")
-    yield TensorType(names[wanted], (1, at_least_one(call, "max_map") if _is_sparse(call) else None))
+    dtype = names[call.choice("cast_to", names)]
+    yield TensorType(dtype, (1, at_least_one(call, "max_map") if _is_sparse(call) else None))
 
 
 def _value_type(call: Call) -> DType | None:
@@ -269,7 +255,7 @@ def _value_type(call: Call) -> DType | None:
     return value.dtype if isinstance(value, TensorType) else None
 
 
-@_types("ZipMap")
+@ML.types("ZipMap")
 def zipped(call: Call) -> Iterator[Type]:
     """Yield a map for each row, from labels to numbers."""
     key = DType.STRING if length(call, "classlabels_strings") else DType.INT64

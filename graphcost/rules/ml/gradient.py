@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.domains import TRAINING
-from graphcost.rules.registry import rule, types
+from graphcost.rules.registry import TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
     from graphcost.types import Type
 
 
-@types("Gradient", domain=TRAINING)
+@TRAINING.types("Gradient")
 def gradient_types(call: Call) -> Iterator[Type | None]:
     """A derivative by a tensor is of that tensor's type; the inputs are those tensors, then others."""
     yield from call.inputs[: len(call.outputs)]
 
 
-@rule("Gradient", domain=TRAINING)
+@TRAINING.rule("Gradient")
 def gradient(_call: Call) -> Iterator[Term]:
     """Outputs[i] = dy / dInputs[i], through the nodes that lie between them, of which `xs` and `y` name the ends.
 

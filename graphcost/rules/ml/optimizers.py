@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.rules.elementwise import row
-from graphcost.rules.registry import rule
+from graphcost.rules.registry import TRAINING
 from graphcost.terms import Arith, work
 
 if TYPE_CHECKING:
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from graphcost.call import Call
     from graphcost.terms import Term
 
-TRAINING = "ai.onnx.preview.training"
-
 ADD, MUL, DIV, SQRT = Arith.ADD, Arith.MUL, Arith.DIV, Arith.SQRT
 
 _REGULARIZED = row("g = norm_coefficient * X + G", MUL, ADD)
 
 
-@rule("Adagrad", domain=TRAINING, not_weights="R T")
+@TRAINING.rule("Adagrad", not_weights="R T")
 def adagrad(call: Call) -> Iterator[Term]:
     """X_new = X - r * g / (sqrt(H_new) + epsilon), with H_new = H + g * g and g = norm_coefficient * X + G.
 
@@ -41,7 +39,7 @@ def adagrad(call: Call) -> Iterator[Term]:
     yield from row("X - r * g / (sqrt(H_new) + epsilon)", SQRT, ADD, MUL, DIV, ADD).over(elements)
 
 
-@rule("Adam", domain=TRAINING, not_weights="R T")
+@TRAINING.rule("Adam", not_weights="R T")
 def adam(call: Call) -> Iterator[Term]:
     """X_new = (X - r * V_new / (sqrt(H_new) + epsilon)) * (1 - norm_coefficient_post), with moments V and H.
 
@@ -62,7 +60,7 @@ def adam(call: Call) -> Iterator[Term]:
         yield from row("(1 - norm_coefficient_post) * X_new", MUL).over(elements)
 
 
-@rule("Momentum", domain=TRAINING, not_weights="R T")
+@TRAINING.rule("Momentum", not_weights="R T")
 def momentum(call: Call) -> Iterator[Term]:
     """X_new = X - R * V_new, or, for mode `nesterov`, X - R * (g + alpha * V_new).
 
@@ -70,9 +68,7 @@ def momentum(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Momentum.html
     """
-    elements, mode = _elements(call, groups=3), call.attr("mode", str)
-    if mode not in {"standard", "nesterov"}:
-        raise call.error(f"wants mode to be standard or nesterov, it is {mode!r}")
+    elements, mode = _elements(call, groups=3), call.choice("mode", ("standard", "nesterov"))
     yield work("b = T > 0 ? beta : 1", Arith.CMP, comparisons=1)
     yield from _regularized(call, elements)
     yield from row("V_new = alpha * V + b * g", MUL, MUL, ADD).over(elements)

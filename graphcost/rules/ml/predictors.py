@@ -1,27 +1,26 @@
 """Linear models and support vector machines.
 
-The readings that all operators of ai.onnx.ml share are those of classical.py. A support vector machine has two forms:
+The readings that all operators of ai.onnx.ml share are those of common.py. A support vector machine has two forms:
 with support vectors, each of which meets every row in a kernel, or, where none are given, as a linear model.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from graphcost.rules.classical import (
+from graphcost.rules.ml.common import (
+    POST_TRANSFORMS,
     at_least_one,
     computes_in,
     groups,
     labels_type,
-    length,
     partial_rows,
     post_transform,
     rows_of,
     top_class,
 )
-from graphcost.rules.domains import ML
-from graphcost.rules.registry import rule, types
+from graphcost.rules.registry import ML
+from graphcost.rules.shared.lists import length
 from graphcost.terms import Arith, work
 from graphcost.types import DType, TensorType
 
@@ -32,11 +31,8 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Dim, Type
 
-_rule = partial(rule, domain=ML)
-_types = partial(types, domain=ML)
 
-
-@_rule("LinearRegressor")
+@ML.rule("LinearRegressor")
 def linear_regressor(call: Call) -> Iterator[Term]:
     """Y = post_transform(X * coefficients + intercepts), for each target.
 
@@ -48,10 +44,10 @@ def linear_regressor(call: Call) -> Iterator[Term]:
     if groups(call, "coefficients", targets, "targets") != features:
         raise call.error(f"wants {targets} * {features} coefficients, there are {length(call, 'coefficients')}")
     yield from _linear(call, rows, targets, features, "intercepts")
-    yield from post_transform(call, call.attr("post_transform", str), rows, targets)
+    yield from post_transform(call, call.choice("post_transform", POST_TRANSFORMS), rows, targets)
 
 
-@_rule("LinearClassifier")
+@ML.rule("LinearClassifier")
 def linear_classifier(call: Call) -> Iterator[Term]:
     """Z = post_transform(X * coefficients + intercepts), for each class; Y = the label of the highest.
 
@@ -78,7 +74,7 @@ def _scored(call: Call, rows: int, scores: int) -> Iterator[Term]:
     if _one_for_two(call, scores):
         yield work("-score", Arith.SIGN, dtype=computes_in(call), rows=rows)
         scores = 2
-    yield from post_transform(call, call.attr("post_transform", str), rows, scores)
+    yield from post_transform(call, call.choice("post_transform", POST_TRANSFORMS), rows, scores)
     yield top_class(call, rows, scores)
 
 
@@ -90,7 +86,7 @@ def _labels(call: Call) -> int:
     return length(call, "classlabels_ints", "classlabels_strings")
 
 
-@_rule("SVMRegressor")
+@ML.rule("SVMRegressor")
 def svm_regressor(call: Call) -> Iterator[Term]:
     """Y = sum over j of coefficients[j] * K(X, v[j]) + rho; without support vectors v, X * coefficients + rho.
 
@@ -111,10 +107,10 @@ def svm_regressor(call: Call) -> Iterator[Term]:
         yield from _linear(call, rows, 1, features, "rho")
     if call.attr("one_class", int):
         yield work("sum > 0", Arith.CMP, dtype=dtype, rows=rows)
-    yield from post_transform(call, call.attr("post_transform", str), rows, 1)
+    yield from post_transform(call, call.choice("post_transform", POST_TRANSFORMS), rows, 1)
 
 
-@_rule("SVMClassifier")
+@ML.rule("SVMClassifier")
 def svm_classifier(call: Call) -> Iterator[Term]:
     """Z = post_transform(scores); Y = the label with most votes: each pair of classes has a score, which is a vote.
 
@@ -142,7 +138,7 @@ def svm_classifier(call: Call) -> Iterator[Term]:
         yield from _coupling(call, rows, classes)
     elif classes == 2:
         yield work("-score", Arith.SIGN, dtype=dtype, rows=rows)
-    yield from post_transform(call, call.attr("post_transform", str), rows, _svm_scores(call, classes))
+    yield from post_transform(call, call.choice("post_transform", POST_TRANSFORMS), rows, _svm_scores(call, classes))
 
 
 def _has_vectors(call: Call) -> bool:
@@ -169,7 +165,7 @@ _AFTER_PRODUCT = {
 
 def _kernels(call: Call, rows: int, vectors: int, features: int) -> Iterator[Term]:
     """Yield the work of K(x, v) for every row and support vector; -gamma is known beforehand."""
-    kind, dtype = call.attr("kernel_type", str), computes_in(call)
+    kind, dtype = call.choice("kernel_type", (*_AFTER_PRODUCT, "RBF")), computes_in(call)
     if kind == "RBF":
         yield work("d = x - v", Arith.ADD, dtype=dtype, rows=rows, vectors=vectors, features=features)
         yield work("d * d", Arith.MUL, dtype=dtype, rows=rows, vectors=vectors, features=features)
@@ -177,8 +173,6 @@ def _kernels(call: Call, rows: int, vectors: int, features: int) -> Iterator[Ter
         yield work("-gamma * sum(d * d)", Arith.MUL, dtype=dtype, rows=rows, vectors=vectors)
         yield work("exp(-gamma * sum(d * d))", Arith.EXP, dtype=dtype, rows=rows, vectors=vectors)
         return
-    if kind not in _AFTER_PRODUCT:
-        raise call.error(f"wants kernel_type to be one of {', '.join(_AFTER_PRODUCT)}, RBF, it is {kind!r}")
     yield work(
         "x*v", Arith.MAC, wrt=("X", "support_vectors"), dtype=dtype, rows=rows, vectors=vectors, features=features
     )
@@ -232,19 +226,19 @@ def _coupling(call: Call, rows: int, classes: int) -> Iterator[Term]:
         yield work("P", arith, dtype=dtype, rows=rows, steps=steps, per_step=count, least=0)
 
 
-@_types("LinearRegressor")
+@ML.types("LinearRegressor")
 def regressed(call: Call) -> Iterator[Type]:
     """Yield one number for each row and target."""
     yield TensorType(DType.FLOAT32, (partial_rows(call)[0], at_least_one(call, "targets")))
 
 
-@_types("SVMRegressor")
+@ML.types("SVMRegressor")
 def regressed_by_vectors(call: Call) -> Iterator[Type]:
     """Yield one number for each row."""
     yield TensorType(DType.FLOAT32, (partial_rows(call)[0], 1))
 
 
-@_types("LinearClassifier")
+@ML.types("LinearClassifier")
 def classified(call: Call) -> Iterator[Type]:
     """Yield a label for each row, and a score for each class."""
     rows, features = partial_rows(call)
@@ -262,7 +256,7 @@ def _sets(call: Call, features: Dim) -> int | None:
     return length(call, "intercepts") or None
 
 
-@_types("SVMClassifier")
+@ML.types("SVMClassifier")
 def classified_by_vectors(call: Call) -> Iterator[Type]:
     """Yield a label for each row, and a score for each class or pair of classes."""
     rows, _ = partial_rows(call)

@@ -1,6 +1,6 @@
 """Ensembles of decision trees: every row goes down every tree, from its root to one leaf.
 
-The readings that all operators of ai.onnx.ml share are those of classical.py. Theirs beyond:
+The readings that all operators of ai.onnx.ml share are those of common.py. Theirs beyond:
 
 - A branch compares one feature with one value: one comparison. Whether a feature is a member of a set (BRANCH_MEMBER)
   is one look-up, so one comparison, too. Where a missing value tracks true, a false comparison is followed by a second
@@ -17,27 +17,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from graphcost.bounds import Bounds
-from graphcost.rules.classical import (
+from graphcost.rules.ml.common import (
     POST_TRANSFORMS,
     at_least_one,
     computes_in,
-    entries,
     labels_type,
-    length,
     partial_rows,
     post_transform,
-    ranged,
     rows_of,
     top_class,
 )
-from graphcost.rules.domains import ML
-from graphcost.rules.registry import rule, types
-from graphcost.terms import Arith, work
+from graphcost.rules.registry import ML
+from graphcost.rules.shared.lists import entries, length
+from graphcost.terms import Arith, ranged, work
 from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -47,8 +43,6 @@ if TYPE_CHECKING:
     from graphcost.terms import Term
     from graphcost.types import Type
 
-_rule = partial(rule, domain=ML)
-_types = partial(types, domain=ML)
 
 _NONE = Bounds.exactly(0)
 _COMPARISONS = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ")
@@ -68,7 +62,7 @@ class Walk:
     """Votes of the leaves that it reaches."""
 
 
-@_rule("TreeEnsemble", since=5)
+@ML.rule("TreeEnsemble", since=5)
 def tree_ensemble(call: Call) -> Iterator[Term]:
     """Y[target] = post_transform(sum, average, min or max of the weights of the leaves that X reaches).
 
@@ -86,7 +80,7 @@ def tree_ensemble(call: Call) -> Iterator[Term]:
         yield from post_transform(call, name, rows, at_least_one(call, "n_targets"))
 
 
-@_rule("TreeEnsembleRegressor")
+@ML.rule("TreeEnsembleRegressor")
 def tree_ensemble_regressor(call: Call) -> Iterator[Term]:
     """Y[target] = post_transform(base_values + sum, average, min or max of the weights of the leaves that X reaches).
 
@@ -95,18 +89,18 @@ def tree_ensemble_regressor(call: Call) -> Iterator[Term]:
     Source: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsembleRegressor.html
     """
     rows, _ = rows_of(call)
-    aggregate = call.attr("aggregate_function", str)
+    aggregate = call.choice("aggregate_function", _AGGREGATES)
     yield from _walked(call, rows, _listed_walk(call, "target"), aggregate)
     if aggregate == "AVERAGE":
         yield _average(call, rows)
     if length(call, "base_values", "base_values_as_tensor"):
         yield _base_values(call, rows, at_least_one(call, "n_targets"))
-    name = call.attr("post_transform", str)
+    name = call.choice("post_transform", POST_TRANSFORMS)
     if name != "NONE":
         yield from post_transform(call, name, rows, at_least_one(call, "n_targets"))
 
 
-@_rule("TreeEnsembleClassifier")
+@ML.rule("TreeEnsembleClassifier")
 def tree_ensemble_classifier(call: Call) -> Iterator[Term]:
     """Z[class] = post_transform(base_values + sum of the votes of the leaves that X reaches); Y = the highest's label.
 
@@ -119,7 +113,7 @@ def tree_ensemble_classifier(call: Call) -> Iterator[Term]:
     yield from _walked(call, rows, _listed_walk(call, "class"), "SUM")
     if length(call, "base_values", "base_values_as_tensor"):
         yield _base_values(call, rows, length(call, "base_values", "base_values_as_tensor"))
-    name = call.attr("post_transform", str)
+    name = call.choice("post_transform", POST_TRANSFORMS)
     if classes == 2:
         yield from _other_score(call, rows, name)
     yield from post_transform(call, name, rows, classes)
@@ -139,8 +133,6 @@ def _chosen(call: Call, name: str, choices: tuple[str, ...]) -> str:
 
 
 def _walked(call: Call, rows: int, walk: Walk, aggregate: str) -> Iterator[Term]:
-    if aggregate not in _AGGREGATES:
-        raise call.error(f"wants aggregate_function to be one of {', '.join(_AGGREGATES)}, it is {aggregate!r}")
     combining = Arith.CMP if aggregate in {"MIN", "MAX"} else Arith.ADD
     yield ranged("feature <= value", Arith.CMP, walk.comparisons, rows)
     what = "score + weight" if combining is Arith.ADD else f"{aggregate.lower()}(score, weight)"
@@ -272,19 +264,19 @@ def _walk(call: Call, roots: list[int], branches: Mapping[int, tuple[int, int]],
     return Walk(Bounds.total(comparisons[root] for root in roots), Bounds.total(votes[root] for root in roots))
 
 
-@_types("TreeEnsemble")
+@ML.types("TreeEnsemble")
 def aggregated(call: Call) -> Iterator[Type]:
     """Yield one number for each row and target, of X's type."""
     yield TensorType(call.partial("X").dtype, (partial_rows(call)[0], at_least_one(call, "n_targets")))
 
 
-@_types("TreeEnsembleRegressor")
+@ML.types("TreeEnsembleRegressor")
 def regressed(call: Call) -> Iterator[Type]:
     """Yield one number for each row and target."""
     yield TensorType(DType.FLOAT32, (partial_rows(call)[0], at_least_one(call, "n_targets")))
 
 
-@_types("TreeEnsembleClassifier")
+@ML.types("TreeEnsembleClassifier")
 def classified(call: Call) -> Iterator[Type]:
     """Yield a label for each row, and a score for each class."""
     rows, _ = partial_rows(call)

@@ -300,7 +300,7 @@ WRONG = [
     ({"router": ts(2, 4)}, {}, r"wants router_probs of shape \(3, experts\), it is \(2, 4\)"),
     ({}, {"k": 5}, "wants k from 1 to the 4 experts, it is 5"),
     ({"fc1": ts(4, 6, 2)}, {}, r"wants fc1 of 4 \* 5 \* 2 weights, it has 48"),
-    ({}, {"activation_type": "tanh"}, "wants activation_type to be swiglu, relu, gelu, silu, identity, it is 'tanh'"),
+    ({}, {"activation_type": "tanh"}, "one of swiglu, relu, gelu, silu, identity, it is 'tanh'"),
     ({}, {"activation_type": "swiglu"}, "wants fc3 or swiglu_fusion for swiglu, there is neither"),
     ({}, {"use_sparse_mixer": 1, "k": 3}, "wants k to be 2 for a sparse mixer, it is 3"),
 ]

@@ -196,7 +196,7 @@ def test_rotation_turns_every_pair_of_q_and_k():
     ("changed", "said", "message"),
     [
         ({"weights": ts(7, 24)}, {}, "wants weights with 8 rows, it has 7"),
-        ({}, {"num_heads": 3}, "wants num_heads to be a divisor of 8 and 8, it is 3"),
+        ({}, {"num_heads": 3}, "wants num_heads to be a divisor of the 8 of Q, it is 3"),
         ({}, {"qkv_hidden_sizes": [8, 8, 9]}, "wants Q, K and V to share the 24 columns of weights"),
         ({"input": ts(8, 24)}, {}, "wants input of rank 3, it is of rank 2"),
     ],

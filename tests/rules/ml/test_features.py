@@ -301,7 +301,7 @@ def test_what_is_unknown_stays_so():
         (lambda: ml("Normalizer", ts(2, 3), norm="L3"), "wants norm to be one of MAX, L1, L2, it is 'L3'"),
         (lambda: ml("Normalizer", ts(2, 3, 4)), "wants X of shape"),
         (lambda: ml("Scaler", ts(2, 3), scale=2.0), "wants scale to be a list, it is 2.0"),
-        (lambda: of_map("CastMap", MapType(None, UNKNOWN), map_form="OTHER"), "wants map_form to be DENSE or SPARSE"),
+        (lambda: of_map("CastMap", MapType(None, UNKNOWN), map_form="OTHER"), "map_form to be one of DENSE, SPARSE"),
         (lambda: of_map("CastMap", MapType(None, UNKNOWN), cast_to="TO_BOOL"), "wants cast_to to be one of"),
         (
             lambda: of_map("CastMap", MapType(None, UNKNOWN), map_form="SPARSE", max_map=0),

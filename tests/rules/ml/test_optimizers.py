@@ -116,5 +116,5 @@ def test_groups_of_different_length_are_an_error():
 
 def test_another_mode_is_an_error():
     call = call_of("Momentum", [(2, 3)], 3, norm_coefficient=0.0, alpha=0.9, beta=0.8, mode="heavy")
-    with pytest.raises(NodeError, match="wants mode to be standard or nesterov, it is 'heavy'"):
+    with pytest.raises(NodeError, match="wants mode to be one of standard, nesterov, it is 'heavy'"):
         terms(call)

@@ -17,7 +17,7 @@ from oracles.counting import Tally
 from graphcost.bounds import Bounds
 from graphcost.errors import NodeError
 from graphcost.rules import registry
-from graphcost.rules.classical import POST_TRANSFORMS
+from graphcost.rules.ml.common import POST_TRANSFORMS
 from graphcost.terms import Arith
 from graphcost.types import DType, TensorType
 

@@ -1,7 +1,4 @@
-"""The types of convolutions and pools over (N, C, *spatial), as far as those of their inputs are known.
-
-Registers no operator.
-"""
+"""The types of convolutions and pools over (N, C, *spatial), as far as those of their inputs are known."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphcost.errors import NodeError
-from graphcost.types import TensorType
+from graphcost.rules.shared.sizes import where_known
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 def convolved(call: Call, x: TensorType, w: TensorType) -> TensorType:
     """Return the type of Y = X*W, for X: (N, C, *spatial) and W: (M, C/group, *kernel)."""
     _check_ranks(call, x, w)
-    return TensorType(x.dtype, (*_shape(x)[:1], *_shape(w)[:1], *_slid(call, x, _shape(w)[2:])))
+    return TensorType(x.dtype, (*shape_of(x)[:1], *shape_of(w)[:1], *_slid(call, x, shape_of(w)[2:])))
 
 
 def pooled(call: Call, x: TensorType) -> TensorType:
@@ -29,12 +27,12 @@ def pooled(call: Call, x: TensorType) -> TensorType:
     kernel = call.attr("kernel_shape", tuple)
     if not _are_integers(kernel, 1):
         raise call.error(f"wants a kernel_shape of integers of 1 or more, it is {kernel}")
-    return TensorType(x.dtype, (*_shape(x)[:2], *_slid(call, x, kernel)))
+    return TensorType(x.dtype, (*shape_of(x)[:2], *_slid(call, x, kernel)))
 
 
 def pooled_globally(x: TensorType) -> TensorType:
     """Return the type of a global pool: one position is left of (N, C, *spatial)."""
-    return TensorType(x.dtype, (*_shape(x)[:2], *(1 for _ in _shape(x)[2:])))
+    return TensorType(x.dtype, (*shape_of(x)[:2], *(1 for _ in shape_of(x)[2:])))
 
 
 def deconvolved(call: Call, x: TensorType, w: TensorType, pads: Sequence[int] | None) -> TensorType:
@@ -43,9 +41,9 @@ def deconvolved(call: Call, x: TensorType, w: TensorType, pads: Sequence[int] | 
     Where `pads` is None, which is to say not known, only `output_shape` and auto_pad tell the spatial sizes.
     """
     _check_ranks(call, x, w)
-    maps, group = _shape(w)[1], call.attr("group", int)
-    channels = maps * group if isinstance(maps, int) else None
-    return TensorType(x.dtype, (*_shape(x)[:1], channels, *_spread(call, _shape(x)[2:], _shape(w)[2:], pads)))
+    maps, group = shape_of(w)[1], call.attr("group", int)
+    channels = where_known(lambda size: size * group, maps)
+    return TensorType(x.dtype, (*shape_of(x)[:1], channels, *_spread(call, shape_of(x)[2:], shape_of(w)[2:], pads)))
 
 
 def ranked(call: Call, name: str, rank: int) -> TensorType:
@@ -58,7 +56,7 @@ def ranked(call: Call, name: str, rank: int) -> TensorType:
 
 def channels_first(tensor: TensorType) -> TensorType:
     """Return the type of (N, *spatial, C) in the order (N, C, *spatial)."""
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     if len(shape) < 2:
         raise NodeError(f"wants a tensor of shape (N, ..., C), it is {tensor}")
     return TensorType(tensor.dtype, (*shape[:1], *shape[-1:], *shape[1:-1]))
@@ -66,7 +64,7 @@ def channels_first(tensor: TensorType) -> TensorType:
 
 def channels_last(tensor: TensorType) -> TensorType:
     """Return the type of (N, C, *spatial) in the order (N, *spatial, C)."""
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     return TensorType(tensor.dtype, (*shape[:1], *shape[2:], *shape[1:2]))
 
 
@@ -80,7 +78,7 @@ def per_axis(call: Call, name: str, entries: int, default: int, least: int) -> t
 
 def _slid(call: Call, x: TensorType, kernel: Shape) -> Iterable[Dim]:
     """Return how many windows fit along each spatial axis."""
-    sizes, axes = _shape(x)[2:], len(kernel)
+    sizes, axes = shape_of(x)[2:], len(kernel)
     if axes != len(sizes):
         raise call.error(f"wants a kernel with the {len(sizes)} spatial axes of X, it is {kernel}")
     pads = per_axis(call, "pads", 2 * axes, default=0, least=0)
@@ -108,7 +106,7 @@ def _places(call: Call, size: Dim, stride: int, extent: int | None, padding: tup
 
 def _extent(kernel: Dim, dilation: int) -> int | None:
     """Return how far a window reaches from its first position to its last."""
-    return (kernel - 1) * dilation + 1 if isinstance(kernel, int) else None
+    return where_known(lambda size: (size - 1) * dilation + 1, kernel)
 
 
 def _spread(call: Call, sizes: Shape, kernel: Shape, pads: Sequence[int] | None) -> Iterable[Dim]:
@@ -130,12 +128,12 @@ def _spread(call: Call, sizes: Shape, kernel: Shape, pads: Sequence[int] | None)
 
 def _cropped(size: Dim, stride: int, full: Dim) -> Dim:
     """Return the size that auto_pad asks for, a stride per position: it can cut off what is there, and add nothing."""
-    return min(size * stride, full) if isinstance(size, int) and isinstance(full, int) else None
+    return where_known(lambda size, full: min(size * stride, full), size, full)
 
 
 def _reach(size: Dim, stride: int, extent: int | None, change: int) -> Dim:
     """Return from where the first window begins to where the last one ends, and what is added there or cut off."""
-    return (size - 1) * stride + extent + change if isinstance(size, int) and extent is not None else None
+    return where_known(lambda size, extent: (size - 1) * stride + extent + change, size, extent)
 
 
 def _check_steps(call: Call, axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -150,10 +148,6 @@ def _check_ranks(call: Call, x: TensorType, w: TensorType) -> None:
 
 def _are_integers(found: Iterable[object], least: int) -> bool:
     return all(isinstance(one, int) and one >= least for one in found)
-
-
-def _shape(tensor: TensorType) -> Shape:
-    return tensor.shape or ()
 
 
 def moved_channels(call: Call, *also: str) -> Call:

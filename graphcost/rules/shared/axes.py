@@ -1,4 +1,4 @@
-"""Rows: the elements of a tensor that are summed, compared or normalized together. Registers no operator."""
+"""Rows: the elements of a tensor that are summed, compared or normalized together."""
 
 from __future__ import annotations
 

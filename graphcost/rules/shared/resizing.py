@@ -8,9 +8,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
-from graphcost.rules.axes import position
-from graphcost.rules.registry import types
-from graphcost.types import TensorType
+from graphcost.rules.shared.axes import position
+from graphcost.types import TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +21,6 @@ _LARGEST = 2**62
 """No axis is longer: the sizes of a tensor are 64-bit integers."""
 
 
-@types("Resize", "Upsample")
 def resized(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: floor(size * scale) along each axis, or `sizes`, with which `keep_aspect_ratio_policy` plays.
 
@@ -33,7 +31,7 @@ def resized(call: Call) -> Iterator[TensorType]:
         yield TensorType(x.dtype, None)
     else:
         x = call.partial("X")
-        yield TensorType(x.dtype, tuple(_sizes(call, x.shape or ())))
+        yield TensorType(x.dtype, tuple(_sizes(call, shape_of(x))))
 
 
 def factors(call: Call, x: TensorType, y: TensorType) -> list[Fraction]:
@@ -59,9 +57,19 @@ def axes(call: Call, rank: int) -> list[int]:
 
 def elements(call: Call, name: str) -> tuple[float, ...] | None:
     """Return the elements of an input; None where they aren't known."""
-    place = call.schema.inputs.index(name)
-    found = call.constants[place] if place < len(call.constants) else None
+    found = call.known(name)
     return None if found is None else tuple(found.reshape(-1).tolist())
+
+
+def wanted_sizes(call: Call, name: str, count: int) -> tuple[Dim, ...]:
+    """Return the sizes that an input holds; unknown ones where its elements aren't known."""
+    known = call.known(name)
+    if known is None:
+        return (None,) * count
+    sizes = tuple(int(size) for size in known.reshape(-1))
+    if len(sizes) != count or any(size < 0 for size in sizes):
+        raise call.error(f"wants {name} to be {count} sizes of 0 or more, it is {sizes}")
+    return sizes
 
 
 def _sizes(call: Call, shape: Shape) -> list[Dim]:
@@ -101,11 +109,9 @@ def _wanted(call: Call, old: Sequence[Dim]) -> list[Dim]:
         raise call.error(f"wants {len(old)} sizes of 0 or more, they are {new}")
     if any(isinstance(one, int) and bool(one) != bool(size) for one, size in zip(old, new, strict=True)):
         raise call.error(f"wants sizes of 0 where X has none, and nowhere else, they are {new} for {tuple(old)}")
-    policy = call.attr_or("keep_aspect_ratio_policy", str, "stretch")
+    policy = call.choice("keep_aspect_ratio_policy", ("stretch", *_POLICIES), "stretch")
     if policy == "stretch":
         return [int(size) for size in new]
-    if policy not in _POLICIES:
-        raise call.error(f"wants keep_aspect_ratio_policy to be stretch, {', '.join(_POLICIES)}, it is {policy!r}")
     known = [one for one in old if isinstance(one, int) and one > 0]
     if len(known) < len(old):
         return [None] * len(old)
@@ -146,10 +152,9 @@ def _by_sizes(call: Call) -> bool:
 
 def _is_given(call: Call, name: str) -> bool | None:
     """Return whether an input is there and has elements; None where its length isn't known."""
-    if name not in call.schema.inputs:
+    if not call.has_input(name):
         return False
-    place = call.schema.inputs.index(name)
-    found = call.inputs[place] if place < len(call.inputs) else None
+    found = call.inputs[call.schema.inputs.index(name)]
     if not isinstance(found, TensorType):
         return False
     if found.shape is None or found.shape[:1] == (None,):

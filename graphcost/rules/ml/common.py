@@ -1,6 +1,6 @@
 """What the operators of ai.onnx.ml share: rows, lists among the attributes, labels, what becomes of scores.
 
-Registers no operator. Their readings, for all of them:
+Their readings, for all of them:
 
 - What a model learnt stands in its attributes. A list of many entries is left on disk: its length is all that is known.
 - X holds rows of features; a vector is one row. Rows are computed in X's type where that is a float, else in float32.
@@ -14,23 +14,21 @@ Registers no operator. Their readings, for all of them:
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from graphcost.rules import axes, softmax
+from graphcost.rules import softmax
 from graphcost.rules.elementwise import TABLE
-from graphcost.terms import Arith, work
+from graphcost.rules.shared import axes
+from graphcost.rules.shared.lists import length
+from graphcost.terms import Arith, in_type, work
 from graphcost.types import DType, TensorType, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphcost.bounds import Bounds
     from graphcost.call import Call
     from graphcost.terms import Term
     from graphcost.types import Dim
-
-T = TypeVar("T")
 
 POST_TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
 """In the order of the numbers that TreeEnsemble has for them."""
@@ -69,31 +67,6 @@ def computes_in(call: Call) -> DType:
     return dtype if dtype and dtype.is_float else DType.FLOAT32
 
 
-def length(call: Call, *names: str) -> int:
-    """Return how many entries a list has, in hand or left on disk, the first of these that there is; 0 without one."""
-    name = next((name for name in names if name in call.attributes), "")
-    found: Any = call.attributes.get(name, ())
-    if isinstance(found, TensorType):
-        return found.elements
-    if isinstance(found, tuple):
-        return len(found)
-    if not hasattr(found, "size"):
-        raise call.error(f"wants {name} to be a list, it is {found!r}")
-    return int(found.size)
-
-
-def entries(call: Call, name: str, kind: type[T]) -> tuple[T, ...] | None:
-    """Return a list's entries, none where there is no such list; None where they were left on disk."""
-    found: Any = call.attributes.get(name, ())
-    if isinstance(found, TensorType):
-        return None
-    if hasattr(found, "reshape"):
-        found = tuple(found.reshape(-1).tolist())
-    if not isinstance(found, tuple) or not all(isinstance(one, kind) for one in found):
-        raise call.error(f"wants {name} to be a list of type {kind.__name__}, it is another")
-    return found
-
-
 def at_least_one(call: Call, name: str) -> int:
     """Return an attribute that says how many there are of something."""
     found = call.attr(name, int)
@@ -115,25 +88,16 @@ def labels_type(call: Call) -> DType:
     return DType.STRING if length(call, "classlabels_strings") else DType.INT64
 
 
-def ranged(what: str, arith: Arith, bounds: Bounds, rows: int, dtype: DType | None = None) -> Term:
-    """Return the term of what each row does between so often and so often."""
-    most = bounds.high or 0
-    return work(what, arith, dtype=dtype, rows=rows, per_row=most, least=None if bounds.is_exact else rows * bounds.low)
-
-
 def post_transform(call: Call, name: str, rows: int, scores: int) -> Iterator[Term]:
     """Yield the work of what becomes of so many scores per row."""
     dtype = computes_in(call)
     if name in {"SOFTMAX", "SOFTMAX_ZERO"}:
         if name == "SOFTMAX_ZERO":
             yield work("score = 0", Arith.CMP, dtype=dtype, rows=rows, scores=scores)
-        for term in softmax.shares(axes.Rows(rows, scores)):
-            yield replace(term, dtype=dtype)
-    elif name in _PER_SCORE:
+        yield from in_type(dtype, softmax.shares(axes.Rows(rows, scores)))
+    else:
         for arith in _PER_SCORE[name]:
             yield work(f"{name.lower()}(score)", arith, dtype=dtype, rows=rows, scores=scores)
-    else:
-        raise call.error(f"wants post_transform to be one of {', '.join(POST_TRANSFORMS)}, it is {name!r}")
 
 
 def top_class(call: Call, rows: int, scores: int) -> Term:

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, as all attention operators share it: softmax(Q*K) * V. Registers no operator.
+"""Scaled dot-product attention, as all attention operators share it: softmax(Q*K) * V.
 
 Every query meets every key: the products are dense, and what a causal mask or a window hides is counted and said to be
 masked. A mask that follows from places or lengths alone (causal, window, padding by length) computes nothing itself:
@@ -10,23 +10,25 @@ of K and V that several heads of Q share are read by each, not copied.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypedDict
 
-from graphcost.rules import axes, softmax
+from graphcost.rules import softmax
 from graphcost.rules.registry import each_once
-from graphcost.terms import Arith, work
+from graphcost.rules.shared import axes
+from graphcost.terms import Arith, in_type, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from graphcost.call import Call
     from graphcost.terms import Term
-    from graphcost.types import Dim, DType, TensorType
+    from graphcost.types import DType, TensorType
 
     Formula = Callable[["Sizes"], Iterable[Term]]
 
 
-class Rows(TypedDict):
+class Queries(TypedDict):
     """One for each query of each head, as named factors."""
 
     batch: int
@@ -37,7 +39,7 @@ class Rows(TypedDict):
     """Queries of a sequence."""
 
 
-class Pairs(Rows):
+class Pairs(Queries):
     """One for each score, as named factors."""
 
     keys: int
@@ -64,7 +66,7 @@ class Sizes:
     """Pairs of a query and a key that a causal mask or a window hides, in one head of one sequence."""
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> Queries:
         """One for each query of each head, as named factors."""
         return {"batch": self.batch, "heads": self.heads, "queries": self.queries}
 
@@ -113,8 +115,7 @@ def attend(sizes: Sizes, steps: Steps) -> Iterator[Term]:
         size=sizes.size,
     )
     yield from _between(sizes, steps)
-    for term in _softmax(sizes, steps.sinks):
-        yield replace(term, dtype=steps.softmax_dtype or steps.dtype)
+    yield from in_type(steps.softmax_dtype or steps.dtype, _softmax(sizes, steps.sinks))
     if steps.guarded:
         yield work("max(x) = -inf", Arith.CMP, dtype=steps.dtype, **sizes.rows)
     yield work(
@@ -162,14 +163,14 @@ def _together(formula: Formula, groups: Sequence[Sizes]) -> Iterator[Term]:
         yield more if others else first
 
 
-def hidden(queries: int, keys: int, past: int, left: int = -1, right: int = 0) -> int:
+def hidden_pairs(queries: int, keys: int, past: int, left: int = -1, right: int = 0) -> int:
     """Return how many pairs a mask hides where query i sees only the keys from i + past - left to i + past + right.
 
     -1 leaves a side open.
 
-    >>> hidden(3, 3, past=0)
+    >>> hidden_pairs(3, 3, past=0)
     3
-    >>> hidden(2, 5, past=3, left=1)
+    >>> hidden_pairs(2, 5, past=3, left=1)
     6
     """
     after = 0 if right < 0 else _clamped(keys - past - right - queries, queries, keys)
@@ -200,17 +201,21 @@ def is_told_by_elements(mask: TensorType | None) -> bool:
     return mask is not None and mask.rank > 1
 
 
-def plus(one: Dim, two: Dim) -> Dim:
-    """Return the sum of two sizes, None where one is not known."""
-    return one + two if isinstance(one, int) and isinstance(two, int) else None
-
-
 def divided(call: Call, name: str, size: int, attribute: str) -> int:
     """Return how many of the elements of an input are those of one head."""
     heads = call.attr(attribute, int)
     if heads < 1 or size % heads:
         raise call.error(f"wants {attribute} to be a divisor of the {size} of {name}, it is {heads}")
     return size // heads
+
+
+def head_sizes(call: Call, name: str) -> tuple[int, int]:
+    """Return the elements of a key and of a value, by weights that hold those of Q, K and V side by side."""
+    columns = dims_of(call, name, 2)[1]
+    widths = call.attr_or("qkv_hidden_sizes", tuple, ()) or (columns // 3,) * 3
+    if len(widths) != 3 or sum(widths) != columns or widths[0] != widths[1]:
+        raise call.error(f"wants Q, K and V to share the {columns} columns of {name}, their widths are {widths}")
+    return divided(call, "Q", widths[0], "num_heads"), divided(call, "V", widths[2], "num_heads")
 
 
 def dims_of(call: Call, name: str, rank: int) -> tuple[int, ...]:
@@ -225,20 +230,34 @@ KEY_VALUE = {"past_key": "present_key", "past_value": "present_value"}
 """The caches of keys and values, as most operators call them, and what they become."""
 
 
-def lengths_of(call: Call, name: str) -> list[int]:
-    """Return the elements of an input that holds lengths; UnknownShapeError where they aren't known."""
-    found = [int(one) for one in call.constant(name).reshape(-1).tolist()]
+def lengths_of(call: Call, name: str) -> list[int] | None:
+    """Return the elements of an input that holds lengths; None where they aren't known."""
+    known = call.known(name)
+    if known is None:
+        return None
+    found = [int(one) for one in known.reshape(-1).tolist()]
     if min(found, default=0) < 0:
         raise call.error(f"wants {name} of 0 or more, it is {min(found)}")
     return found
 
 
-def length_of(call: Call, name: str) -> int:
-    """Return the one length that an input holds; UnknownShapeError where it isn't known."""
-    found = lengths_of(call, name)
-    if len(found) != 1:
-        raise call.error(f"wants {name} to have 1 element, it has {len(found)}")
-    return found[0]
+def side_by_side(call: Call, tokens: int, batch: int) -> list[int] | None:
+    """Return the lengths of sequences that share an axis, by cumulative_sequence_length; None where it isn't known."""
+    ends = lengths_of(call, "cumulative_sequence_length")
+    if ends is None:
+        return None
+    lengths = [end - start for start, end in pairwise(ends)]
+    if len(lengths) != batch or sum(lengths) != tokens or min(lengths, default=0) < 0:
+        raise call.error(f"wants cumulative_sequence_length to end at {tokens} for {batch} sequences, it is {ends}")
+    return lengths
+
+
+def length_of(call: Call, name: str) -> int | None:
+    """Return the one length that an input holds; None where it isn't known."""
+    found = call.known_integer(name)
+    if found is not None and found < 0:
+        raise call.error(f"wants {name} of 0 or more, it is {found}")
+    return found
 
 
 def in_buffer(call: Call, buffers: Mapping[str, str], batch: int, past: int, new: int) -> tuple[int, int]:

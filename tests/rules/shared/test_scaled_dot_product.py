@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphcost.rules.scores import Sizes, Steps, attend, bounded, hidden
+from graphcost.rules.shared.scaled_dot_product import Sizes, Steps, attend, bounded, hidden_pairs
 from graphcost.terms import Arith
 
 COUNTS = st.integers(0, 9)
@@ -21,11 +21,11 @@ def test_hidden_is_what_a_walk_over_all_pairs_hides(queries, keys, past, left, r
         for key in range(keys)
         if (right >= 0 and key > place + right) or (left >= 0 and key < place - left)
     )
-    assert hidden(queries, keys, past, left, right) == walked
+    assert hidden_pairs(queries, keys, past, left, right) == walked
 
 
 def test_a_long_sequence_takes_no_longer():
-    assert hidden(10**12, 10**12, 0) == 10**12 * (10**12 - 1) // 2
+    assert hidden_pairs(10**12, 10**12, 0) == 10**12 * (10**12 - 1) // 2
 
 
 def sized(batch, keys):

@@ -112,3 +112,20 @@ def test_what_does_not_fit_is_an_error(message):
     op_type, inputs, attributes = WRONG[message]
     with pytest.raises(NodeError, match=message):
         call_of(op_type, *inputs, **attributes)
+
+
+@given(st.lists(st.integers(2, 5), min_size=1, max_size=3), st.data())
+@settings(max_examples=200, deadline=None)
+def test_unfolded_slices_are_those_of_a_sliding_window(dims, data):
+    dim, step = data.draw(st.integers(-len(dims), len(dims) - 1)), data.draw(st.integers(1, 3))
+    size = data.draw(st.integers(1, dims[dim]))
+    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(dims), size, axis=dim)
+    expected = windows.take(range(0, windows.shape[dim % len(dims)], step), axis=dim % len(dims)).shape
+    call = make_call("UnfoldTensor", ts(*dims), domain=MICROSOFT, opset=1, dim=dim, size=size, step=step)
+    assert call.outputs == (ts(*expected),)
+
+
+@pytest.mark.parametrize(("size", "step"), [(5, 1), (0, 1), (2, 0)])
+def test_a_slice_that_does_not_fit_has_no_type(size, step):
+    with pytest.raises(NodeError, match="wants slices of 1 to 4 elements"):
+        make_call("UnfoldTensor", ts(4), domain=MICROSOFT, opset=1, size=size, step=step)

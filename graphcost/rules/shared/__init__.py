@@ -1,0 +1,1 @@
+"""What rules share: nothing here registers an operator."""
