@@ -11,6 +11,7 @@ from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.call import NO_SCHEMA, Fusion, Stage
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.order import identity, ids
+from graphcost.parameters import tables
 from graphcost.patterns import patterns
 from graphcost.results import BodyCost, NodeCost, Status
 from graphcost.rules import registry
@@ -71,7 +72,7 @@ class Pricer:
             status=priced.status,
             terms=priced.terms,
             parameters=self.parameters.get(node, 0),
-            read=_read_once(node, call, priced.read),
+            read=_read_once(node, call, priced.read) + _tables_read(node),
             written=priced.written,
             bodies=priced.bodies,
             pattern=pattern,
@@ -120,6 +121,13 @@ def _read_once(node: Node, call: Call, read: Bounds) -> Bounds:
         return read
     sizes = {name: size_of(type_) or 0 for name, type_ in zip(node.inputs, call.inputs, strict=True) if name}
     return Bounds.exactly(sum(sizes.values()))
+
+
+def _tables_read(node: Node) -> Bounds:
+    """Return the bytes that a node reads of the tables in its attributes: the elements decide which, at most all."""
+    if node.domain != "ai.onnx.ml":
+        return NOTHING
+    return Bounds(0, sum(size_of(type_) or 0 for _, type_ in tables(node)))
 
 
 def count_invalid(typed: TypedGraph) -> int:

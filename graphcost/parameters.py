@@ -59,6 +59,7 @@ class Parameters:
                 total += self._add(candidate, typed, reading)
         for node, call in zip(typed.graph.nodes, typed.calls, strict=True):
             self.is_whole = self.is_whole and (bool(call.bodies) or not node.subgraphs)
+            total += self._learned(node)
             for body in call.bodies:
                 inner = self._count(body.graph, _handed_out(node, body, readers))
                 self.by_node[node] = self.by_node.get(node, 0) + inner
@@ -77,6 +78,13 @@ class Parameters:
             message = f"{candidate.type} is counted among the parameters, which is doubtful: it is {doubt}"
             self.findings.append(Finding("doubtful-parameter", "info", candidate.name, message))
         return elements
+
+    def _learned(self, node: Node) -> int:
+        """Add what a node was taught and holds in its attributes, and return how many parameters that is."""
+        learned = sum(type_.elements for name, type_ in tables(node) if name.removesuffix("_as_tensor") in _LEARNED)
+        if learned:
+            self.by_node[node] = self.by_node.get(node, 0) + learned
+        return learned
 
     def readers(self, typed: TypedGraph, weights_outside: frozenset[str]) -> dict[str, _Reading]:
         """Return for each value how the first node reads it that takes it as a weight, directly or through preparation.
@@ -323,13 +331,34 @@ def _stored(graph: Graph, model: Model) -> Iterator[tuple[Type, int]]:
             yield from _stored(body, model)
 
 
+_LEARNED = frozenset(
+    {
+        "base_values", "class_weights", "coefficients", "intercepts", "leaf_weights", "nodes_splits", "nodes_values",
+        "offset", "prob_a", "prob_b", "rho", "scale", "support_vectors", "target_weights",
+    }
+)  # fmt: skip
+"""The attributes in which operators of ai.onnx.ml hold what they were taught; the others say where it belongs."""
+
+
+def tables(node: Node) -> Iterator[tuple[str, TensorType]]:
+    """Yield the lists and tensors that an operator of ai.onnx.ml holds in its attributes."""
+    for name, value in node.attributes.items() if node.domain == "ai.onnx.ml" else ():
+        if isinstance(value, TensorType):
+            yield name, value
+        elif isinstance(value, tuple) and value and not isinstance(value[0], str):
+            yield name, TensorType(DType.FLOAT32 if isinstance(value[0], float) else DType.INT64, (len(value),))
+        elif hasattr(value, "dtype"):
+            yield name, TensorType(dtype_of(value), value.shape)
+
+
 def _attribute_types(node: Node, model: Model) -> Iterator[TensorType]:
-    """Yield the types of the tensors that a Constant, or the call of a function, stores in its attributes."""
+    """Yield the types of what a Constant, the call of a function, or a learned table stores in its attributes."""
     if node.op_type == "Constant" and not node.domain:
         type_, _ = constant(node)
         if type_:
             yield type_
-    elif (node.domain, node.op_type, node.overload) in model.functions:
+    yield from (type_ for _, type_ in tables(node))
+    if (node.domain, node.op_type, node.overload) in model.functions:
         for value in node.attributes.values():
             if isinstance(value, TensorType):
                 yield value

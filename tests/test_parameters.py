@@ -9,6 +9,7 @@ from build import model
 from onnx import TensorProto, helper, numpy_helper
 
 from graphcost.analysis import analyze
+from graphcost.bounds import Bounds
 
 CASES = {
     "a weight and a bias": ("float[1,4] x => float[M] y <float[4,3] w, float[3] b>", ["y = Gemm(x, w, b)"], 15),
@@ -303,3 +304,22 @@ def test_graphs_of_an_operator_without_a_price_leave_the_parameters_open():
     report = analyze(built)
     assert report.bounds["parameters"].high is None
     assert not report.complete
+
+
+def test_what_classical_models_were_taught_is_parameters_and_stored():
+    """Two trees of one branch and two leaves: six values of nodes, four weights of leaves; and one linear layer."""
+    trees = (
+        "t = ai.onnx.ml.TreeEnsembleRegressor <n_targets = 1, nodes_treeids = [0,0,0,1,1,1],"
+        " nodes_nodeids = [0,1,2,0,1,2], nodes_featureids = [0,0,0,1,0,0],"
+        ' nodes_modes = ["BRANCH_LEQ","LEAF","LEAF","BRANCH_LEQ","LEAF","LEAF"],'
+        " nodes_truenodeids = [1,0,0,1,0,0], nodes_falsenodeids = [2,0,0,2,0,0],"
+        " nodes_values = [0.5,0.0,0.0,0.5,0.0,0.0], target_treeids = [0,0,1,1], target_nodeids = [1,2,1,2],"
+        " target_ids = [0,0,0,0], target_weights = [1.0,2.0,3.0,4.0]> (x)"
+    )
+    linear = "y = ai.onnx.ml.LinearRegressor <coefficients = [1.0,2.0,3.0], intercepts = [0.5]> (x)"
+    built = model("float[2,3] x => float[2,1] t, float[2,1] y", trees, linear, domains=', "ai.onnx.ml": 3')
+    report = analyze(built)
+    assert [row.cost.parameters for row in report.rows] == [6 + 4, 3 + 1]
+    floats, integers = (6 + 4) + (3 + 1), 5 * 6 + 3 * 4
+    assert report.weights.stored == {"int64": 8 * integers, "float32": 4 * floats}
+    assert report.total.read == Bounds(2 * (2 * 3 * 4), 2 * (2 * 3 * 4) + 8 * integers + 4 * floats)
