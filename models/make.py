@@ -201,7 +201,36 @@ def quantized_mlp() -> onnx.ModelProto:
     return model
 
 
-MODELS = {make.__name__: make for make in (mlp, mnist_cnn, bilstm, transformer_block, quantized_mlp)}
+def decoder() -> onnx.ModelProto:
+    """Return a layer of a language model: 8 heads that share 2 of keys and values, their cache, the best 5 tokens."""
+    return _model(
+        """
+        decoder (float[batch, new, 64] x, float[batch, 2, past, 8] past_key, float[batch, 2, past, 8] past_value)
+            => (float[batch, new, 5] best, int64[batch, new, 5] tokens,
+                float[batch, 2, total, 8] present_key, float[batch, 2, total, 8] present_value) {
+            ["norm/RMSNormalization"] n = RMSNormalization<axis=-1>(x, norm_gamma)
+            ["query/MatMul"] q = MatMul(n, query_W)
+            ["key/MatMul"] k = MatMul(n, key_W)
+            ["value/MatMul"] v = MatMul(n, value_W)
+            ["Attention"] a, present_key, present_value
+                = Attention<q_num_heads=8, kv_num_heads=2, is_causal=1>(q, k, v, , past_key, past_value)
+            ["out/MatMul"] o = MatMul(a, out_W)
+            ["Add"] h = Add(x, o)
+            ["head/MatMul"] logits = MatMul(h, head_W)
+            five = Constant<value=int64[1] {5}>()
+            ["TopK"] best, tokens = TopK<axis=-1>(logits, five)
+        }
+        """,
+        {
+            "norm_gamma": (64,),
+            "query_W": (64, 64), "key_W": (64, 16), "value_W": (64, 16), "out_W": (64, 64),
+            "head_W": (64, 1000),
+        },
+        header=HEADER.replace("ir_version: 8", "ir_version: 11").replace(": 17]", ": 24]"),
+    )  # fmt: skip
+
+
+MODELS = {make.__name__: make for make in (mlp, mnist_cnn, bilstm, transformer_block, quantized_mlp, decoder)}
 
 
 def _model(text: str, weights: dict[str, tuple[int, ...]], header: str = HEADER) -> onnx.ModelProto:

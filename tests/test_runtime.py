@@ -28,6 +28,7 @@ SIZES = {
     "sequence": (512, 512), "input[1]": (512, 512), "sequence_length": (1, 5), "seq": (128, 9), "seq_len": (128, 9),
     "T": (128, 200), "K": (4, 7), "unk__1916": (5, 16), "x[2]": (48, 48), "x[3]": (192, 96),
     "p2o.DynamicDimension.1": (320, 96), "p2o.DynamicDimension.2": (320, 64),
+    "new": (1, 4), "past": (7, 0),
 }  # fmt: skip
 """Two sizes for each free dimension of these models, by its name or its place."""
 
