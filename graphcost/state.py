@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -15,28 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call, TypedGraph
-    from graphcost.types import Node
+    from graphcost.types import Graph, Node
 
 
 def state(typed: TypedGraph) -> Bounds:
     """Return the bytes of the state that a graph writes for its next run.
 
-    That is what attention operators give as present keys, values and states, and what a Concat appends to an input of
-    the model and returns as an output: the cache as exporters write it that take attention apart.
+    That is what attention operators give as present keys, values and states, and the cache as exporters write it that
+    take attention apart: an input of the model to which a Concat alone appends, to be read further on and returned.
     """
-    appended = Bounds.total(_bytes(typed, name) for name in _appended(typed))
+    appended = Bounds.total(_bytes(typed, name) for name in _appended(typed.graph))
     return appended + _Sum().graph(typed)
 
 
-def _appended(typed: TypedGraph) -> Iterator[str]:
+def _appended(graph: Graph) -> Iterator[str]:
     """Yield the outputs that are an input of the model with something appended."""
-    for node in typed.graph.nodes:
-        if node.op_type == "Concat" and not node.domain:
-            yield from (name for name in node.outputs if _grows(node, name, typed))
+    concats = [node for node in graph.nodes if node.op_type == "Concat" and not node.domain and node.inputs]
+    readers = Counter(name for node in graph.nodes if node.op_type not in _ASKS for name in {*node.inputs})
+    for node in concats:
+        past, present = node.inputs[0], node.outputs[0]
+        is_cache = past in graph.inputs and readers[past] == 1 and present in graph.outputs and readers[present]
+        if is_cache:
+            yield present
 
 
-def _grows(node: Node, result: str, typed: TypedGraph) -> bool:
-    return bool(node.inputs) and node.inputs[0] in typed.graph.inputs and result in typed.graph.outputs
+_ASKS = frozenset({"Shape", "Size"})
+"""They read no element of a cache."""
 
 
 def _bytes(typed: TypedGraph, name: str) -> Bounds:
@@ -63,5 +68,5 @@ class _Sum:
         if entry is None:
             return UNBOUNDED if call.schema is NO_SCHEMA else NOTHING
         pairs = zip(call.schema.outputs, node.outputs, strict=False)
-        names = (value for formal, value in pairs if formal in entry.state)
-        return Bounds.total(_bytes(typed, name) for name in names if name)
+        names = (value for formal, value in pairs if formal in entry.state and value in typed.graph.outputs)
+        return Bounds.total(_bytes(typed, name) for name in names)

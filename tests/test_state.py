@@ -39,16 +39,28 @@ def test_what_attention_keeps_is_state(built):
 
 def test_a_cache_that_is_appended_to_is_state():
     built = model(
-        f"float[1,{HEADS},{NEW},{SIZE}] k, {PASTS} => float[1,{HEADS},t,{SIZE}] nk, float[1,{HEADS},t,{SIZE}] nv",
-        *("nk = Concat <axis = 2> (pk, k)", "e = Exp(k)", "nv = Concat <axis = 2> (pv, e)"),
+        f"float[1,{HEADS},{NEW},{SIZE}] k, {PASTS} => float[1,{HEADS},t,{SIZE}] nk, float[1,{HEADS},t,{SIZE}] nv,"
+        f" float[1,{HEADS},t,{SIZE}] y",
+        *("nk = Concat <axis = 2> (pk, k)", "e = Exp(k)", "nv = Concat <axis = 2> (pv, e)", "y = Add(nk, nv)"),
     )
     assert graphcost.analyze(built).memory.state.high == CACHE
 
 
-def test_what_an_operator_without_a_rule_keeps_is_not_known():
-    built = model("float[2] a => float[n] y", "y = mine.Attend(a)", domains=', "mine": 1')
-    state = graphcost.analyze(built).memory.state
-    assert (state.low, state.high) == (0, None)
+def test_a_skip_connection_is_no_state():
+    built = model(
+        "float[1,3,8,8] x => float[1,n,8,8] y, float[1,n,8,8] z <float[4,3,1,1] w>",
+        *("c = Conv(x, w)", "y = Concat <axis = 1> (x, c)", "z = Relu(y)"),
+    )
+    assert graphcost.analyze(built).memory.state.high == 0
+
+
+def test_keys_that_nobody_takes_are_no_state():
+    built = model(
+        SIGNATURE.partition(", float[1,2,k")[0],
+        f"y, nk, nv = Attention <q_num_heads = {HEADS}, kv_num_heads = {HEADS}> (q, q, q, , pk, pv)",
+        opset=24,
+    )
+    assert graphcost.analyze(built).memory.state.high == 0
 
 
 def test_a_concat_of_other_values_is_none():
