@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphcost.call import Body
+from graphcost.errors import NodeError
 from graphcost.shapes import loop, scan
 from graphcost.shapes.facts import merge, scalar
 from graphcost.shapes.lists import at, listed
@@ -33,16 +34,18 @@ MOST_ENTRIES = 256
 """Of a longer list SequenceMap's body is walked once, with what holds for all entries."""
 
 
-def problem(node: Node) -> str:
-    """Return how a node of control flow breaks its specification; empty where it doesn't."""
+def check(node: Node, inputs: Inputs) -> None:
+    """Raise NodeError where a node of control flow breaks its specification."""
     missing = next((name for name in BODIES[node.op_type] if name not in node.subgraphs), None)
     if missing:
-        return f"wants a graph as {missing}, there is none"
-    return next(_faults(node), "")
+        raise NodeError(f"wants a graph as {missing}, there is none")
+    fault = next(_faults(node), None) or (next(scan.faults(node, inputs), None) if node.op_type == "Scan" else None)
+    if fault:
+        raise NodeError(fault)
 
 
 def _faults(node: Node) -> Iterator[str]:
-    given, scanned = len(node.inputs), node.attributes.get("num_scan_inputs", 1)
+    given, scanned = len(node.inputs), node.attributes.get("num_scan_inputs")
     if node.op_type == "Scan" and node.opset < scan.WITHOUT_BATCH:
         given -= 1  # the lengths of the sequences are no input of the body
     if node.op_type == "If" and given != 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import onnx
@@ -10,6 +10,7 @@ import onnx
 from graphcost.load import protos, schema
 from graphcost.load.payload import LARGEST_KEPT
 from graphcost.load.storage import LARGEST_COUNT
+from graphcost.shapes import amend
 from graphcost.types import OptionalType, SequenceType, TensorType
 
 if TYPE_CHECKING:
@@ -110,18 +111,38 @@ _LISTS: dict[str, tuple[type, type]] = {
 """By attribute: what Python holds it as, and the element type that it stands for."""
 
 
-def evaluate(node: Node, inputs: Sequence[Array | None], outputs: Sequence[Type | None]) -> list[Array] | None:
-    """Return what a node computes from known inputs; None where that is too much, or the reference can't."""
+def evaluate(node: Node, inputs: Sequence[Array | None], outputs: Sequence[Type | None]) -> list[Array | None] | None:
+    """Return what a node computes from known inputs, None for an output that is left out.
+
+    Nothing where that is too much, or the reference can't, or what it gives is not of the inferred types.
+    """
     if node.domain or node.op_type not in SAFE or node.opset < READ_AS_NEWEST.get(node.op_type, 0):
         return None
-    if not all(_is_small(one, node.op_type) for one in outputs):
+    if _is_in_any_order(node) or not all(_is_small(one, node.op_type) for one in outputs):
         return None
+    on_fault: Literal["raise", "ignore"] = "raise" if any(map(_is_integer, outputs)) else "ignore"
     try:
-        with np.errstate(all="ignore"):
-            found = _computed(node, inputs)
+        with np.errstate(divide=on_fault, invalid=on_fault, over="ignore", under="ignore"):
+            found = iter(_computed(node, inputs))
     except Exception:  # noqa: BLE001  # the reference raises whatever its numpy code raises; unknown stays unknown
         return None
-    return [np.asarray(one) for one in found] if all(_is_array(one) for one in found) else None
+    given = [next(found, None) if name else None for name in node.outputs]
+    pairs = zip(node.outputs, given, outputs, strict=True)
+    return [*map(_array, given)] if all(_is_array(one, inferred) for name, one, inferred in pairs if name) else None
+
+
+def _is_in_any_order(node: Node) -> bool:
+    """Return whether a node leaves the order of its results open, or the reference does not keep to it."""
+    return node.op_type in {"TopK", "Unique"} and node.attributes.get("sorted", 1) != 1
+
+
+def _is_integer(one: Type | None) -> bool:
+    """Return whether a type has integers, among which nothing stands for x / 0 or for what does not fit."""
+    return isinstance(one, TensorType) and one.dtype is not None and one.dtype.is_integer
+
+
+def _array(one: object) -> Array | None:
+    return None if one is None else np.asarray(one)
 
 
 def _computed(node: Node, inputs: Sequence[Array | None]) -> Sequence[object]:
@@ -131,19 +152,27 @@ def _computed(node: Node, inputs: Sequence[Array | None]) -> Sequence[object]:
     feeds = {name: value for name, value in zip(node.inputs, inputs, strict=True) if name and value is not None}
     from onnx.reference import ReferenceEvaluator  # noqa: PLC0415  # 40 ms that a model without shape arithmetic saves
 
-    return [*ReferenceEvaluator(_function(node)).run(None, feeds, attributes={})]
+    rank = next((one.ndim for one in inputs if one is not None), None)
+    return [*ReferenceEvaluator(_function(node, rank)).run(None, feeds, attributes={})]
 
 
-def _function(node: Node) -> onnx.FunctionProto:
+def _function(node: Node, rank: int | None) -> onnx.FunctionProto:
     """Return a node as a function: of a node alone the reference takes the newest version, whatever its opset."""
-    found = onnx.FunctionProto(name="one", domain="one", input=filter(None, node.inputs), node=[node.proto])
+    proto = amend.in_order(node, rank)
+    found = onnx.FunctionProto(name="one", domain="one", input=filter(None, node.inputs), node=[proto])
     found.output.extend(filter(None, node.outputs))
     found.opset_import.add(version=min(node.opset, schema.newest("")))
     return found
 
 
-def _is_array(one: object) -> bool:
-    return isinstance(one, np.ndarray | np.generic) and one.size <= LARGEST_KEPT
+def _is_array(one: object, inferred: Type | None) -> bool:
+    """Return whether a result is an array that can be kept, of the type that was inferred for it."""
+    if not isinstance(one, np.ndarray | np.generic) or one.size > LARGEST_KEPT or not isinstance(inferred, TensorType):
+        return False
+    if inferred.dtype not in {None, protos.dtype_of(np.asarray(one))}:
+        return False
+    shape = (None,) * one.ndim if inferred.shape is None else inferred.shape
+    return len(shape) == one.ndim and all(dim in {None, size} for dim, size in zip(shape, one.shape, strict=True))
 
 
 def _is_small(one: Type | None, op_type: str) -> bool:

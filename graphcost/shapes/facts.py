@@ -11,7 +11,7 @@ from onnx import checker, numpy_helper, shape_inference
 
 from graphcost.call import Fact
 from graphcost.load import protos, schema, storage
-from graphcost.shapes import guard
+from graphcost.shapes import amend, guard
 from graphcost.types import UNKNOWN, DType, OptionalType, SequenceType, TensorType
 
 if TYPE_CHECKING:
@@ -56,9 +56,13 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
     definition = schema.definition(node.op_type, node.domain, node.opset)
     if definition is None:
         return {}, ""
-    refusal = guard.refusal(node, [fact.type if fact else None for fact in inputs])
+    given = [fact.type if fact else None for fact in inputs]
+    refusal = guard.refusal(node, given)
     if refusal:
         return {}, refusal
+    unread = amend.unread(node, given)
+    if unread:
+        return dict.fromkeys(node.outputs, unread), ""
     facts = {name: fact for name, fact in zip(node.inputs, inputs, strict=True) if fact is not None}
     types = {name: protos.proto_of(fact.type) for name, fact in facts.items()}
     data = {
@@ -66,9 +70,11 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
         for name, fact in facts.items()
         if fact.read is not None and decides_types(node.op_type, fact.type)
     }
+    rank = given[0].rank if given and isinstance(given[0], TensorType) and given[0].shape is not None else None
+    proto = amend.in_order(node, rank)
     imports = [onnx.helper.make_opsetid(node.domain, min(node.opset, schema.newest(node.domain)))]
     try:
-        found = shape_inference.infer_node_outputs(definition, node.proto, types, data, opset_imports=imports)
+        found = shape_inference.infer_node_outputs(definition, proto, types, data, opset_imports=imports)
     except checker.ValidationError as fault:  # about the node alone, whatever its inputs are
         return {}, _sentence(str(fault))
     except Exception as fault:  # noqa: BLE001  # whatever its C++ throws; it is about this node
@@ -79,7 +85,7 @@ def infer(node: Node, inputs: Sequence[Fact | None]) -> tuple[dict[str, Type], s
 def _sees_all(node: Node, facts: Iterable[Fact]) -> bool:
     """Return whether inference has all that it judges by: it refuses what is not known as if it were wrong."""
     left_on_disk = any(isinstance(one, TensorType) for one in node.attributes.values())
-    return not left_on_disk and all(_has_elements(fact.type) for fact in facts)
+    return not left_on_disk and all(_has_elements(fact.type) and not amend.has_no_rank(fact.type) for fact in facts)
 
 
 def _has_elements(one: Type) -> bool:

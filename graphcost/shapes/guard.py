@@ -1,5 +1,7 @@
 """What onnx's inference must not be asked: there it leaves the bounds of its lists, and the process ends or is harmed.
 
+And the axes of Squeeze and Unsqueeze, of which it overlooks those that are not there.
+
 Found by asking it about more than a million random nodes (onnx 1.23.2).
 """
 
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING
 from onnx import defs
 
 from graphcost.load import schema
+from graphcost.load.quote import listed
+from graphcost.shapes import amend
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from graphcost.types import Node, Type
 
@@ -54,27 +58,16 @@ _GIVES_SHAPE = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Tile": 1}
 
 def refusal(node: Node, inputs: Sequence[Type | None]) -> str:
     """Return what is wrong with a node that would harm inference; empty for any other."""
-    if node.domain:
-        return ""
-    match node.op_type:
-        case "Split":
-            return _split(node)
-        case "GatherND":
-            return _gather_nd(node)
-        case "LayerNormalization":
-            return _layer_normalization(node, inputs)
-        case "ConstantOfShape" | "Expand" | "Reshape" | "Tile":
-            return _shape_giver(inputs[_GIVES_SHAPE[node.op_type] : _GIVES_SHAPE[node.op_type] + 1])
-        case _:
-            return ""
+    refuse = None if node.domain else _REFUSALS.get(node.op_type)
+    return refuse(node, inputs) if refuse else ""
 
 
-def _split(node: Node) -> str:
+def _split(node: Node, _inputs: Sequence[Type | None]) -> str:
     wanted = node.attributes.get("num_outputs", len(node.outputs))
     return "" if wanted == len(node.outputs) else f"wants {wanted} outputs, has {len(node.outputs)}"
 
 
-def _gather_nd(node: Node) -> str:
+def _gather_nd(node: Node, _inputs: Sequence[Type | None]) -> str:
     batch_dims = node.attributes.get("batch_dims", 0)
     return "" if isinstance(batch_dims, int) and batch_dims >= 0 else f"wants batch_dims of 0 or more, has {batch_dims}"
 
@@ -87,7 +80,19 @@ def _layer_normalization(node: Node, inputs: Sequence[Type | None]) -> str:
     return "" if is_inside else f"wants an axis of the {len(x.shape)} that X has, it is {axis}"
 
 
-def _shape_giver(given: Sequence[Type | None]) -> str:
+def _held_axes(node: Node, inputs: Sequence[Type | None]) -> str:
+    axes, x = amend.held_axes(node), inputs[0] if inputs else None
+    if not isinstance(x, TensorType) or x.shape is None:
+        return ""
+    is_wider = node.op_type == "Unsqueeze"
+    rank = len(x.shape) + (len(axes) if is_wider else 0)
+    if not all(-rank <= axis < rank for axis in axes) or (is_wider and len({axis % rank for axis in axes}) < len(axes)):
+        return f"wants axes among {rank}, they are {listed(axes)}"
+    return ""
+
+
+def _shape_giver(node: Node, inputs: Sequence[Type | None]) -> str:
+    given = inputs[_GIVES_SHAPE[node.op_type] : _GIVES_SHAPE[node.op_type] + 1]
     shape = given[0].shape if given and isinstance(given[0], TensorType) else None
     sizes = [dim for dim in shape or () if isinstance(dim, int)]
     return (
@@ -95,3 +100,13 @@ def _shape_giver(given: Sequence[Type | None]) -> str:
         if sizes and sizes[0] > HIGHEST_RANK
         else ""
     )
+
+
+_REFUSALS: dict[str, Callable[[Node, Sequence[Type | None]], str]] = {
+    "GatherND": _gather_nd,
+    "LayerNormalization": _layer_normalization,
+    "Split": _split,
+    "Squeeze": _held_axes,
+    "Unsqueeze": _held_axes,
+    **dict.fromkeys(_GIVES_SHAPE, _shape_giver),
+}

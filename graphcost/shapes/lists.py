@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from graphcost.errors import NodeError
+from graphcost.load.quote import shown
 from graphcost.shapes.facts import merge_all, scalar
 from graphcost.types import UNKNOWN, OptionalType, SequenceType, TensorType, shape_of
 
@@ -63,11 +65,21 @@ def at(runs: Runs, place: int) -> Type:
 
 
 def _place(fact: Fact | None, length: int, *, last: int) -> int | None:
-    """Return the place that a position from -length to `last` names; None where it isn't known, or there is none."""
+    """Return the place that a position from -length to `last` names; None where it isn't known."""
     position = scalar(fact)
-    if position is None or not -length <= position <= last:
+    if position is None:
         return None
+    if not -length <= position <= last:
+        raise NodeError(f"wants a position from {-length} to {last}, it is {position}")
     return position + length if position < 0 else position
+
+
+def _axis(node: Node, rank: int, *default: int) -> int:
+    """Return the axis of `rank` axes that a node names."""
+    axis = node.attributes.get("axis", *default)
+    if not isinstance(axis, int) or not -rank <= axis < rank:
+        raise NodeError(f"wants one of {rank} axes as axis, it is {shown(str(axis))}")
+    return axis % rank
 
 
 def _entries(inputs: Inputs) -> Runs | None:
@@ -127,10 +139,10 @@ def _at(_node: Node, inputs: Inputs, _found: Type) -> Type | None:
 
 def _split(node: Node, inputs: Inputs, _found: Type) -> Type | None:
     whole, split = inputs[0].type if inputs and inputs[0] else UNKNOWN, _given(inputs, 1)
-    shape, axis = shape_of(whole), node.attributes.get("axis", 0)
-    if not isinstance(whole, TensorType) or not -len(shape) <= axis < len(shape):
+    if not isinstance(whole, TensorType) or whole.shape is None:
         return None
-    at = axis % len(shape)
+    shape = whole.shape
+    at = _axis(node, len(shape), 0)
     parts = _parts(shape[at], split)
     if parts is None:
         return None
@@ -145,6 +157,8 @@ def _parts(size: Dim, split: Fact | None) -> list[tuple[int | None, int]] | None
     if split is None:
         return [(1, size)] if isinstance(size, int) else None
     sizes, count = split.constant, shape_of(split.type)
+    if sizes is not None and (sizes.dtype.kind not in "iu" or (sizes.size and sizes.min() < 0)):
+        raise NodeError(f"wants integers of 0 or more as split, it is {shown(str(sizes.tolist()))}")
     if sizes is not None and sizes.ndim:
         return [(int(one), 1) for one in sizes.ravel()]
     if count and isinstance(count[0], int):
@@ -156,14 +170,11 @@ def _parts(size: Dim, split: Fact | None) -> list[tuple[int | None, int]] | None
 
 
 def _concatenated(node: Node, inputs: Inputs, _found: Type) -> Type | None:
-    runs, is_new, axis = _entries(inputs), node.attributes.get("new_axis", 0), node.attributes.get("axis")
+    runs, is_new = _entries(inputs), node.attributes.get("new_axis", 0)
     merged = merge_all(one for one, _ in runs) if runs else UNKNOWN
-    if not runs or axis is None or not isinstance(merged, TensorType) or merged.shape is None:
+    if not runs or not isinstance(merged, TensorType) or merged.shape is None:
         return None
-    rank = len(merged.shape) + (1 if is_new else 0)
-    if not -rank <= axis < rank:
-        return None
-    at = axis % rank
+    at = _axis(node, len(merged.shape) + (1 if is_new else 0))
     sizes = [(1 if is_new else shape_of(one)[at], times) for one, times in runs]
     known = [size * times for size, times in sizes if isinstance(size, int)]
     total = sum(known) if len(known) == len(sizes) else None

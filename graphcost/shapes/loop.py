@@ -39,7 +39,7 @@ def walk_loop(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) ->
     turn, goes_on = walk.facts.get(TURN, stage), walk.facts.get(GOES_ON, stage)
     start = [one or walk.unknown for one in carried]
     typed, state = settled(walk, node, env, start, before=(turn, goes_on), written_before=1, stage=stage)
-    times = _bound(walk, node, _trip_count(walk, limit, condition, typed, start))
+    times = _bound(walk, node, _trip_count(walk, limit, condition, typed, start), scalar(limit))
     names = typed.graph.outputs[1 + len(state) :]
     given = [walk.facts.get(stacked(typed.type_of(name), times, 0), max(stage, typed.stage_of(name))) for name in names]
     found = [*(walk.facts.get(one.type, max(stage, one.stage)) for one in state), *given]
@@ -50,11 +50,13 @@ def walk_loop(walk: Walk, node: Node, inputs: Inputs, env: Env, stage: Stage) ->
     return found, (Body("body", times, typed),)
 
 
-def _bound(walk: Walk, node: Node, times: int | None) -> int | None:
+def _bound(walk: Walk, node: Node, times: int | None, limit: int | None) -> int | None:
     """Return the trip count that the user gave for a node, else what is known of it."""
     given = walk.trips.get(identity(node), times)
     if times is not None and times != given:
         raise UsageError(f"Loop {shown(identity(node))} runs {times} times, not {given}")
+    if given is not None and limit is not None and given > max(limit, 0):
+        raise UsageError(f"Loop {shown(identity(node))} runs at most {limit} times, not {given}")
     return given
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphcost.errors import NodeError
 from graphcost.shapes.facts import merge
 from graphcost.types import UNKNOWN, TensorType
 
@@ -71,8 +72,13 @@ def stacked(one: Type, times: int | None, axis: int) -> Type:
     >>> from graphcost.types import DType
     >>> str(stacked(TensorType(DType.FLOAT32, (2, 3)), 7, -1))
     'float32[2, 3, 7]'
+
+    NodeError for an axis that it can't have.
     """
     if not isinstance(one, TensorType) or one.shape is None:
         return TensorType(one.dtype, None) if isinstance(one, TensorType) else UNKNOWN
-    at = axis % (len(one.shape) + 1)
+    rank = len(one.shape) + 1
+    if not -rank <= axis < rank:
+        raise NodeError(f"wants one of {rank} axes to stack what its turns give, it is {axis}")
+    at = axis % rank
     return TensorType(one.dtype, (*one.shape[:at], times, *one.shape[at:]))

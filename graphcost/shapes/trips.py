@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from graphcost.errors import UsageError
 from graphcost.load.quote import listed, shown
 from graphcost.order import identity
+from graphcost.shapes.bind import refuse_impossible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ def given(model: Model, dims: Mapping[str, int]) -> dict[str, int]:
     A name can be an id of a report, in which the ids of the nodes around it stand before its own.
     """
     bound = {name.removeprefix(PREFIX): times for name, times in dims.items() if name.startswith(PREFIX)}
+    for name, times in bound.items():
+        refuse_impossible(f"{PREFIX}{name}", [times])
     loops = {identity(node) for node in _nodes(model) if node.op_type == "Loop"} if bound else set()
     return {one: times for name, times in bound.items() for one in _named(name, loops)}
 

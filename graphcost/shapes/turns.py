@@ -73,7 +73,8 @@ def _evaluated(typed: TypedGraph, nodes: Sequence[Node], given: Values) -> Value
         if any(name and one is None for name, one in zip(node.inputs, inputs, strict=True)):
             return values
         types = [typed.type_of(name) if name else None for name in node.outputs]
-        values |= zip(node.outputs, evaluate.evaluate(node, inputs, types) or (), strict=False)
+        found = zip(node.outputs, evaluate.evaluate(node, inputs, types) or (), strict=False)
+        values |= {name: one for name, one in found if one is not None}
     outputs = typed.graph.outputs
     return values | {name: one for name in outputs if (one := values.get(name, _constant(typed, name))) is not None}
 

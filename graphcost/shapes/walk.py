@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import graphcost.rules  # noqa: F401  # importing registers the rules
 from graphcost.call import NO_SCHEMA, Body, Call, Fact, Stage, TypedGraph
-from graphcost.errors import InvalidModelError, NodeError, RuleError, UnknownShapeError, UsageError
+from graphcost.errors import InvalidModelError, NodeError, UnknownShapeError, UsageError
 from graphcost.load import onnx as reader
 from graphcost.load import schema
 from graphcost.load.quote import shown
 from graphcost.rules import registry
 from graphcost.shapes import control_flow, defined, evaluate, guard, lists
+from graphcost.shapes.amend import has_no_rank
 from graphcost.shapes.facts import READS_FLOATS, Facts, cleaned, decides_types, infer
 from graphcost.types import UNKNOWN, OptionalType, TensorType
 
@@ -119,10 +120,11 @@ class Walk:
             return self._called(node, inputs, function)
         walk_bodies = None if node.domain else control_flow.WALKS.get(node.op_type)
         if walk_bodies is not None and node.opset >= control_flow.SINCE[node.op_type]:
-            problem = control_flow.problem(node)
-            if problem:
-                return self._refused(node, inputs, stage, problem)
-            found, bodies = walk_bodies(self, node, inputs, env, stage)
+            try:
+                control_flow.check(node, inputs)
+                found, bodies = walk_bodies(self, node, inputs, env, stage)
+            except NodeError as fault:
+                return self._refused(node, inputs, stage, str(fault))
             facts = self._named(node, found)
             return Outcome(_call(node, inputs, facts, max(stage, _latest(bodies)), bodies=bodies), facts)
         built = defined.function_of(node, [one.type if one else None for one in inputs])
@@ -155,7 +157,7 @@ class Walk:
 
     def _ordinary(self, node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> Outcome:
         found, problem = _inferred(node, inputs, stage)
-        if not problem and any(map(_has_no_rank, found)):
+        if not problem and registry.types_of(node.op_type, node.domain) is None and any(map(has_no_rank, found)):
             found = self._by_specified_body(node, inputs, found, stage)
         values: list[Array | None] = (
             [None] * len(found) if problem or stage is Stage.RUN or node.subgraphs else _values(node, inputs, found)
@@ -175,7 +177,7 @@ class Walk:
         if typed is None:
             return found
         pairs = zip(found, typed.graph.outputs, strict=False)
-        return tuple(typed.type_of(name) if _has_no_rank(one) else one for one, name in pairs)
+        return tuple(typed.type_of(name) if has_no_rank(one) else one for one, name in pairs)
 
     def specified(self, call: Call, inputs: Sequence[Fact | None]) -> TypedGraph | None:
         """Type the function body that the specification gives a call's operator; None without one."""
@@ -216,10 +218,6 @@ class Walk:
         if not isinstance(declared, OptionalType) or isinstance(fact.type, OptionalType):
             return fact
         return self.facts.get(OptionalType(fact.type, is_there=True), fact.stage)
-
-
-def _has_no_rank(one: Type | None) -> bool:
-    return isinstance(one, TensorType) and one.shape is None
 
 
 def _latest(bodies: tuple[Body, ...]) -> Stage:
@@ -274,8 +272,11 @@ def _inferred(node: Node, inputs: tuple[Fact | None, ...], stage: Stage) -> tupl
     rule = registry.types_of(node.op_type, node.domain)
     if rule is None or (not node.domain and _names_of(node) is NO_SCHEMA):
         types, problem = infer(node, inputs)
-        found = (lists.refined(node, inputs, types.get(name, UNKNOWN)) if name else None for name in node.outputs)
-        return tuple(found), problem
+        known = tuple(types.get(name, UNKNOWN) if name else None for name in node.outputs)
+        try:
+            return tuple(lists.refined(node, inputs, one) if one else None for one in known), problem
+        except NodeError as fault:
+            return known, problem or str(fault)
     unknown = tuple(Fact(UNKNOWN, stage) if name else None for name in node.outputs)
     problem = guard.miscounted(node)
     ruled, problem = ([], problem) if problem else _ruled(rule, _call(node, inputs, unknown, stage))
@@ -290,8 +291,8 @@ def _ruled(rule: TypeRule, call: Call) -> tuple[list[Type | None], str]:
         return [], ""
     except NodeError as fault:
         return [], str(fault)
-    except Exception as fault:
-        raise RuleError(f"the type rule of {call.operator} breaks: {type(fault).__name__}: {fault}") from fault
+    except Exception as fault:  # noqa: BLE001  # a rule that breaks stops no analysis
+        return [], f"the type rule of {call.operator} breaks: {type(fault).__name__}: {fault}"
 
 
 def _stage(node: Node, inputs: tuple[Fact | None, ...], env: Env) -> Stage:
@@ -309,7 +310,7 @@ def _values(node: Node, inputs: tuple[Fact | None, ...], found: tuple[Type | Non
     """Return the outputs' elements, where they are known before any run."""
     nothing: list[Array | None] = [None] * len(found)
     if node.op_type in evaluate.ASKS_TYPE and not node.domain:
-        return [evaluate.of_type(node, [one.type if one else None for one in inputs])]
+        return [evaluate.of_type(node, [one.type if one else None for one in inputs]), *nothing][: len(found)]
     if any(one is not None and one.read is None for one in inputs):
         return nothing
     return list(evaluate.evaluate(node, [one.constant if one else None for one in inputs], found) or nothing)

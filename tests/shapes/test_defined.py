@@ -6,7 +6,9 @@ import pytest
 from build import model
 
 from graphcost import analyze
+from graphcost.load import load
 from graphcost.results import Status
+from graphcost.shapes import infer
 
 SIGNATURE = "float[2,4,8,16] q, float[2,4,6,16] k, float[2,4,6,32] v => float[] y"
 ATTENTION = "y = ai.onnx.preview.FlexAttention {} (q, k, v)"
@@ -34,6 +36,14 @@ def test_attention_costs_its_products_and_what_its_graphs_do(graphs, of_its_own)
     assert {kind: counted.get(kind) for kind in ("erf", "trig")} == {"erf": None, "trig": None, **of_its_own}
     assert report.complete
     assert str(report.rows[0].cost.call.outputs[0]) == "float32[2, 4, 8, 32]"
+
+
+def test_attention_of_unknown_rank_is_not_invalid():
+    signature = SIGNATURE.replace("=>", ", int64[R] r, int64[1] n =>").replace("y", "y <int64[1] zero = {0}>")
+    nodes = ["s = Slice(r, zero, n)", "x = Reshape(q, s)", ATTENTION.format("").replace("q,", "x,")]
+    found = infer(load(model(signature, *nodes, domains=', "ai.onnx.preview" : 1', opset=26)), {}, {}).graph
+    assert found.type_of("x").shape is None
+    assert not found.calls[-1].problem
 
 
 def test_attention_that_breaks_its_specification_is_invalid():

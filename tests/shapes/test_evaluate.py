@@ -109,6 +109,57 @@ def test_elements_that_are_not_known(case):
     assert facts(built)["y"].constant is None
 
 
+LEFT_OUT = {
+    ("TopK", "", "indices"): [[0, 2]],
+    ("TopK", "values", ""): [[3, 2]],
+    ("Unique", "", "indices"): [[1, 2, 0]],
+    ("Unique", "", "", "", "counts"): [[2, 1, 1]],
+    ("Unique", "y", "", "inverse"): [[1, 2, 3], [2, 0, 1, 0]],
+    ("Split", "", "second"): [[2, 1]],
+    ("Split", "first", ""): [[3, 1]],
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_an_output_may_be_left_out(case):
+    op_type, *outputs = case
+    inputs = ["x", "k"] if op_type == "TopK" else ["x"]
+    built = model("=> int64[M] z <int64[4] x = {3, 1, 2, 1}, int64[1] k = {2}>", "z = Relu(k)", opset=17)
+    built.graph.node.append(helper.make_node(op_type, inputs, outputs))
+    named = [name for name in outputs if name]
+    built.graph.output.extend(map(helper.make_empty_tensor_value_info, named))
+    found = facts(built)
+    assert [found[name].constant.tolist() for name in named] == LEFT_OUT[case]
+
+
+MISREAD = {
+    "a slice back from before the start": ("y = Slice(x, below, end, zero, back)", 13, "int64[1]"),
+    "a sum of squares that is held as int64": ("a = Cast <to = 6> (x) y = ReduceSumSquare(a)", 13, "int32[1]"),
+    "the largest, in any order": ("y, i = TopK <sorted = 0> (x, two)", 13, "int64[2]"),
+    "unique ones, not in order": ("y = Unique <sorted = 0> (x)", 13, "int64[?]"),
+    "an integer by zero": ("y = Div(x, zero)", 13, "int64[3]"),
+    "the rest of an integer by zero": ("y = Mod(x, zero)", 13, "int64[3]"),
+    "the rest of an integer by zero, as C has it": ("y = Mod <fmod = 1> (x, zero)", 13, "int64[3]"),
+    "infinity as an integer": ("a = Cast <to = 1> (zero) b = Reciprocal(a) y = Cast <to = 7> (b)", 13, "int64[1]"),
+}
+"""What the reference computes otherwise than it is specified, or than its type says, and what nobody specifies."""
+
+
+@pytest.mark.parametrize("case", MISREAD)
+def test_what_the_reference_misreads_is_not_known(case):
+    nodes, opset, expected = MISREAD[case]
+    stored = "int64[3] x = {5, 7, 6}, int64[1] zero = {0}, int64[1] two = {2}"
+    slicing = "int64[1] below = {-5}, int64[1] end = {-9223372036854775807}, int64[1] back = {-1}"
+    built = model(f"=> int64[M] y <{stored}, {slicing}>", *nodes.replace(") ", ")\n").split("\n"), opset=opset)
+    found = facts(built)["y"]
+    assert (str(found.type), found.constant) == (expected, None)
+
+
+def test_a_float_by_zero_is_known():
+    built = model("=> float[M] y <float[3] x = {1, -1, 0}, float[1] zero = {0}>", "y = Div(x, zero)")
+    np.testing.assert_array_equal(facts(built)["y"].constant, [np.inf, -np.inf, np.nan])
+
+
 CONSTANTS = {
     "value_int": (3, np.int64(3)),
     "value_ints": ([3, 4], np.array([3, 4], np.int64)),

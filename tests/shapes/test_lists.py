@@ -85,7 +85,6 @@ TAKEN = {
     "the first entry": ("y = SequenceAt(l, at)", "int64 at = {0}", "float32[2, 3]"),
     "the last entry": ("y = SequenceAt(l, at)", "int64 at = {-1}", "float32[4, 3]"),
     "an entry that only the run knows": ("y = SequenceAt(l, q)", "int64 at = {0}", "float32[?, 3]"),
-    "an entry that is not there": ("y = SequenceAt(l, at)", "int64 at = {3}", "float32[?, 3]"),
     "all, side by side": ("y = ConcatFromSequence <axis = 0> (l)", "int64 at = {0}", "float32[10, 3]"),
     "all, along an axis from the end": ("y = ConcatFromSequence <axis = -2> (l)", "int64 at = {0}", "float32[10, 3]"),
     "all alike, stacked": (
@@ -122,6 +121,42 @@ def test_what_is_taken_from_a_list(case):
     nodes, stored, expected = TAKEN[case]
     found = typed(MADE, *nodes.replace(") ", ")\n").split("\n"), signature=LIST.format(stored))
     assert str(found.type_of("y")) == expected
+
+
+NOT_THERE = {
+    "behind the last": ("SequenceAt", {"at": np.array(3)}, {}, "wants a position from -3 to 2, it is 3"),
+    "before the first": ("SequenceAt", {"at": np.array(-4)}, {}, "wants a position from -3 to 2, it is -4"),
+    "to erase": ("SequenceErase", {"at": np.array(3)}, {}, "wants a position from -3 to 2, it is 3"),
+    "to insert": ("SequenceInsert", {"a": None, "at": np.array(4)}, {}, "wants a position from -3 to 3, it is 4"),
+    "an axis": ("ConcatFromSequence", {}, {"axis": 2}, "Accepted range=[-2, 1], Value=2"),
+    "an axis between two": ("ConcatFromSequence", {}, {"axis": 0.5}, "Expected: 'INT', actual: 'FLOAT'"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_THERE)
+def test_what_is_not_there_can_not_be_taken(case):
+    op_type, given, attributes, expected = NOT_THERE[case]
+    built = model(LIST.format("float one"), MADE, "y = Relu(a)")
+    built.graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in given.items() if one is not None)
+    built.graph.node.append(helper.make_node(op_type, ["l", *given], ["s"], **attributes))
+    assert expected in infer(load(built), {}, {}).graph.calls[-1].problem
+
+
+NOT_SPLIT = {
+    "along an axis between two": ({"axis": 0.5}, None, "Expected: 'INT', actual: 'FLOAT'"),
+    "into a negative part": ({}, np.array([3, -1]), "wants integers of 0 or more as split, it is '[3, -1]'"),
+    "into halves": ({}, np.array([0.5, 1.5]), "unsupported type: tensor(double)"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SPLIT)
+def test_what_can_not_be_split(case):
+    attributes, sizes, expected = NOT_SPLIT[case]
+    built = model("float[2,7] x => float[] y", "y = Relu(x)")
+    built.graph.initializer.extend([] if sizes is None else [numpy_helper.from_array(sizes, "n")])
+    inputs = ["x"] if sizes is None else ["x", "n"]
+    built.graph.node.append(helper.make_node("SplitToSequence", inputs, ["s"], **attributes))
+    assert expected in infer(load(built), {}, {}).graph.calls[-1].problem
 
 
 SPLIT = {

@@ -117,6 +117,11 @@ def test_where_inference_says_nothing_the_function_body_does(op_type, opset):
     assert not found.calls[0].bodies
 
 
+def test_a_range_longer_than_any_tensor_is_not_known():
+    ends = "int64 a = {-9223372036854775807}, int64 b = {9223372036854775807}, int64 one = {1}"
+    assert str(typed(model(f"=> int64[M] y <{ends}>", "y = Range(a, b, one)")).type_of("y")) == "int64[...]"
+
+
 def test_what_a_function_knows_is_known_behind_it():
     functions = '<opset_import: ["": 22], domain: "own"> rows (v) => (w) { w = Shape <start = 0, end = 1> (v) }'
     nodes = ["r = own.rows(x)", "y = Expand(one, r)"]
