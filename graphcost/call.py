@@ -204,7 +204,8 @@ class Call:
         found = self.constant(name)
         if found.size != 1:
             raise self.error(f"wants {name} to have 1 element, it has {found.size}")
-        return float(found.reshape(-1)[0])
+        one: float = found.reshape(-1)[0].item()  # an integer stays one, however large
+        return one
 
     @property
     def operator(self) -> str:
