@@ -5,7 +5,7 @@ from __future__ import annotations
 _NAMES = {
     "": """
         Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
-        BatchNormalization Bernoulli BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow
+        BatchNormalization Bernoulli BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike
         CausalConvWithState Ceil Celu Clip Col2Im Conv ConvInteger ConvTranspose Cos Cosh CumProd CumSum DFT
         DeformConv DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Floor GRU
         Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample

@@ -63,12 +63,16 @@ class Heads:
     """Elements of a value."""
 
 
-def _recurrence(call: Call, sizes: Heads) -> Iterator[Term]:
-    """Yield the work of S = exp(g) * S, S = S + k * (beta * (v - S*k)), o = scale * q*S for every token."""
+def _recurrence(call: Call, sizes: Heads, state: DType | None = None) -> Iterator[Term]:
+    """Yield the work of S = exp(g) * S, S = S + k * (beta * (v - S*k)), o = scale * q*S for every token.
+
+    `state` is the type in which the state decays, where it isn't that of the query.
+    """
     tokens, heads, k_size, v_size = sizes.tokens, sizes.heads, sizes.k_size, sizes.v_size
     if _decays(call):
-        yield work("exp(g)", Arith.EXP, elements=call.input("decay").elements)
-        yield work("exp(g) * S", Arith.MUL, tokens=tokens, heads=heads, k_size=k_size, v_size=v_size)
+        yield work("exp(g)", Arith.EXP, dtype=state, elements=call.input("decay").elements)
+        elements = k_size * v_size
+        yield work("exp(g) * S", Arith.MUL, dtype=state, tokens=tokens, heads=heads, elements=elements)
     if _corrects(call):
         yield work("S*k", Arith.MAC, wrt=("S", "key"), tokens=tokens, heads=heads, k_size=k_size, v_size=v_size)
         yield work("v - S*k", Arith.ADD, tokens=tokens, heads=heads, v_size=v_size)
@@ -181,11 +185,12 @@ def gate_types(call: Call) -> Iterator[TensorType]:
 def gated_delta_net(call: Call) -> Iterator[Term]:
     """S = exp(g) * S + k * (beta * (v - (exp(g) * S)^T k)), o = scale * S^T q, token by token, for each value head.
 
-    query, key: (*tokens, heads, k_size), value: (*tokens, v_heads, v_size), or side by side in query;
-    initial_state: (batch, v_heads, v_size, k_size). Several value heads share a key, a query. The rest as for
-    LinearAttention, and: gate_activation qwen makes g = -exp(a_log) * Softplus(decay + dt_bias), with -exp(a_log) once
-    per head; beta_activation sigmoid makes beta = Sigmoid(beta); qk_l2_norm divides every key and query of a head by
-    the root of the sum of its squares. state_update holds copies of what was computed.
+    query, key: (*tokens, heads, k_size), value: (*tokens, v_heads, v_size), or side by side in query; initial_state:
+    (batch, v_heads, v_size, k_size). Several value heads share a key, a query. The rest as for LinearAttention, and:
+    gate_activation qwen makes g = -exp(a_log) * Softplus(decay + dt_bias), with -exp(a_log) once per head;
+    beta_activation sigmoid makes beta = Sigmoid(beta); qk_l2_norm divides every key and query of a head by the root of
+    the sum of its squares. The state decays in float32, its type, whatever the query's. state_update holds copies of
+    what was computed.
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GatedDeltaNet
     """
@@ -197,7 +202,7 @@ def gated_delta_net(call: Call) -> Iterator[Term]:
     if _corrects(call) and _activated(call, "beta_activation", "sigmoid"):
         beta = call.input("beta")
         yield from in_type(beta.dtype, TABLE["Sigmoid"].over(beta.elements))
-    yield from _recurrence(call, sizes)
+    yield from _recurrence(call, sizes, DType.FLOAT32)
 
 
 def _activated(call: Call, attribute: str, name: str) -> bool:

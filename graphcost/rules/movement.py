@@ -78,8 +78,6 @@ free("EyeLike", "Writes constants; their place, not a comparison, says which.", 
 free("Shape", "The shape is known without reading an element.", writes_only)
 free("Size", "The size is known without reading an element.", writes_only)
 
-free("Cast", "A change of representation.")
-free("CastLike", "A change of representation; of the second input only the type is used.", reads_first)
 free("Transpose", "Moves elements to other places.")
 free("Concat", "Copies its inputs side by side.")
 free("Split", "Copies parts of its input to several outputs.")
@@ -156,12 +154,13 @@ _REDUCTIONS = {"add": Arith.ADD, "mul": Arith.MUL, "max": Arith.CMP, "min": Arit
 def scatter(call: Call) -> Iterator[Term]:
     """output[index] = f(output[index], update) for every element of the updates, with output = data at first.
 
-    f is `reduction`: add, mul, max, min; where it is none, the update is put in place and nothing is computed.
-    The data is copied first, not updated in place.
+    f is `reduction`: add, mul, from opset 18 on max, min; where it is none, the update is put in place and nothing is
+    computed. The data is copied first, not updated in place.
 
     Source: https://onnx.ai/onnx/operators/onnx__ScatterElements.html, https://onnx.ai/onnx/operators/onnx__ScatterND.html
     """
-    reduction = call.choice("reduction", ("none", *_REDUCTIONS))
+    reductions = _REDUCTIONS if call.opset >= 18 else ("add", "mul")
+    reduction = call.choice("reduction", ("none", *reductions))
     if reduction != "none":
         yield work(f"{reduction}(output, update)", _REDUCTIONS[reduction], updates=call.input("updates").elements)
 
@@ -172,16 +171,26 @@ def compress_types(call: Call) -> Iterator[TensorType]:
     x, condition = call.partial("input"), call.known("condition")
     kept = None if condition is None else int(np.count_nonzero(condition))
     if "axis" not in call.attributes:
+        _check_condition(call, x.elements if x.is_known else None)
         yield TensorType(x.dtype, (kept,))
     else:
         axis = position(call, call.attr("axis", int), x.rank)
+        _check_condition(call, shape_of(x)[axis])
         yield TensorType(x.dtype, tuple(kept if at == axis else dim for at, dim in enumerate(shape_of(x))))
+
+
+def _check_condition(call: Call, slices: Dim) -> None:
+    length = (*(call.partial("condition").shape or ()), None)[0]
+    if isinstance(slices, int) and isinstance(length, int) and length > slices:
+        raise call.error(f"wants a condition of at most {slices} elements, it has {length}")
 
 
 @types("OneHot")
 def one_hot_types(call: Call) -> Iterator[TensorType]:
     """The output is as the indices with one axis more, of size `depth`; its elements are as the values."""
     indices, values, depth = call.partial("indices"), call.partial("values"), call.known("depth")
+    if indices.rank < 1 or shape_of(values) not in {(2,), (None,)}:
+        raise call.error(f"wants indices of rank 1 or more and 2 values, they are {indices} and {values}")
     axis = position(call, call.attr("axis", int), indices.rank + 1)
     if depth is not None and not 0 <= call.scalar("depth") < inf:
         raise call.error(f"wants a depth of 0 or more, it is {call.scalar('depth')}")

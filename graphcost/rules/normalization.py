@@ -30,13 +30,14 @@ def batch_normalization(call: Call) -> Iterator[Term]:
     X: (N, C, *spatial), the others: (C,); before opset 9 also (C, *spatial), where `spatial` is 0.
     sqrt(var + epsilon) is computed once per channel; nothing is folded into scale and B.
     In training (`training_mode`; before opset 14, more outputs than Y) mean and var are those of the batch, and
-    running = running * momentum + current * (1 - momentum), with 1 - momentum known beforehand.
+    running = running * momentum + current * (1 - momentum), with 1 - momentum known beforehand. Those of a batch of
+    halves are computed in float32 from opset 14 on, as the text says; running averages in the type of those given.
 
     Source: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
     """
     rows = _batch_rows(call)
     if _trains(call):
-        yield from _moments(rows)
+        yield from _moments(rows, _batch_moments_type(call))
         yield from _running_averages(call, rows.count)
     else:
         yield work("d = X - mean", Arith.ADD, channels=rows.count, elements=rows.size)
@@ -58,11 +59,17 @@ def _trains(call: Call) -> bool:
     return call.attr("training_mode", int) != 0
 
 
+def _batch_moments_type(call: Call) -> DType | None:
+    dtype = call.input("X").dtype
+    return DType.FLOAT32 if call.opset >= 14 and dtype in {DType.FLOAT16, DType.BFLOAT16} else dtype
+
+
 def _running_averages(call: Call, channels: int) -> Iterator[Term]:
-    for name in call.schema.outputs[1:3]:
+    for given, name in zip(call.schema.inputs[3:5], call.schema.outputs[1:3], strict=True):
         if call.has_output(name):
-            yield work(f"{name} * momentum + current * (1 - momentum)", Arith.MUL, channels=channels, products=2)
-            yield work(f"{name} * momentum + current * (1 - momentum)", Arith.ADD, channels=channels)
+            what, dtype = f"{name} * momentum + current * (1 - momentum)", call.input(given).dtype
+            yield work(what, Arith.MUL, dtype=dtype, channels=channels, products=2)
+            yield work(what, Arith.ADD, dtype=dtype, channels=channels)
 
 
 @rule("InstanceNormalization")

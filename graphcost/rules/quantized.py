@@ -57,8 +57,11 @@ def saturated(call: Call, outputs: int, dtype: DType | None, zero_point: str) ->
 
 
 def shifted(call: Call, name: str, zero_point: str) -> Iterator[Term]:
-    """Yield the work of x - zero_point, once for every element of an integer input; nothing without a zero point."""
-    if call.optional(zero_point):
+    """Yield the work of x - zero_point, once for every element of an integer input.
+
+    None without a zero point, or where input and zero point are both known before any run.
+    """
+    if call.optional(zero_point) and not is_beforehand(call, name, zero_point):
         tensor = call.input(name)
         yield work(f"{name} - {zero_point}", Arith.ADD, dtype=tensor.dtype, elements=tensor.elements)
 

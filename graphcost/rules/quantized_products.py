@@ -1,9 +1,9 @@
 """Products of quantized numbers: the multiply-accumulates are those of MatMul and Conv, in the type of the integers.
 
-(A - a_zero_point) * (B - b_zero_point) costs a subtraction per element of A and of B, once each, in every run: a
-runtime that folds it into sums beforehand does other work than the formula. Padded positions count as work and are
-not subtracted from. A scale made of others costs nothing where these are known before any run; else it is made once
-for each of its elements.
+(A - a_zero_point) * (B - b_zero_point) costs a subtraction per element of A and of B, once each, in every run; where an
+operand is known before any run, together with its zero point, it is done when the model is loaded and costs nothing.
+Padded positions count as work and are not subtracted from. A scale made of others costs nothing where these are known
+before any run; else it is made once for each of its elements.
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ def multinomial(call: Call) -> Iterator[Term]:
     rows, samples = axes.over(call, x, [1]), call.attr("sample_size", int)
     if rows.size == 0:
         raise call.error("wants an input of 1 class or more, it has none")
+    if samples < 1:
+        raise call.error(f"wants a sample_size of 1 or more, it is {samples}")
     yield work("max(input)", Arith.CMP, rows=rows.count, comparisons=rows.steps)
     yield work("input - max(input)", Arith.ADD, rows=rows.count, classes=rows.size)
     yield work("e = exp(input - max(input))", Arith.EXP, rows=rows.count, classes=rows.size)

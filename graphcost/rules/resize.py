@@ -14,7 +14,7 @@ from graphcost.call import Stage
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.registry import each_once, rule, types
 from graphcost.rules.shared import interpolation, resizing
-from graphcost.terms import Arith, work
+from graphcost.terms import Arith, in_type, work
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def resize(call: Call) -> Iterator[Term]:
     where an axis shrinks, 2 * ceil(1 / scale) points are averaged, twice as many with `cubic`. Points outside count as
     work. The average is taken over all axes at once, as the specification says it; runtimes that go axis by axis need
     less. Places and weights are known beforehand; with a `roi` from the run they are computed once per position along
-    each axis, and their products once per position. A roi whose elements aren't known may crop any axis, or none: the
-    most averages along all of them, the fewest along those that are resized.
+    each axis, and their products once per position, in the type of roi. A roi whose elements aren't known may crop any
+    axis, or none: the most averages along all of them, the fewest along those that are resized.
 
     Source: https://onnx.ai/onnx/operators/onnx__Resize.html, https://onnx.ai/onnx/operators/onnx__Upsample.html
     """
@@ -79,12 +79,17 @@ def _interpolated(call: Call, y: TensorType, axes: Sequence[Axis]) -> Iterator[T
     points = prod(axis.points for axis in axes)
     yield from interpolation.average(y.elements if axes else 0, points)
     if _crops(call) and _comes_from_run(call, "roi"):
-        coordinates, places = sum(axis.resized for axis in axes), prod(axis.resized for axis in axes)
-        yield from _cropped_coordinates(axes)
-        yield from interpolation.ratios(coordinates)
-        yield from interpolation.weights(_mode(call), coordinates)
-        yield from _renormalization(call, axes)
-        yield from interpolation.joint_weights(places, points, len(axes))
+        yield from in_type(call.input("roi").dtype, _cropped_weights(call, axes, points))
+
+
+def _cropped_weights(call: Call, axes: Sequence[Axis], points: int) -> Iterator[Term]:
+    """Yield the work of finding out what points weigh that follow from a roi of the run."""
+    coordinates, places = sum(axis.resized for axis in axes), prod(axis.resized for axis in axes)
+    yield from _cropped_coordinates(axes)
+    yield from interpolation.ratios(coordinates)
+    yield from interpolation.weights(_mode(call), coordinates)
+    yield from _renormalization(call, axes)
+    yield from interpolation.joint_weights(places, points, len(axes))
 
 
 def _cropped_coordinates(axes: Sequence[Axis]) -> Iterator[Term]:

@@ -32,8 +32,8 @@ MICROSOFT.signature(
 def grid_sample_type(call: Call) -> Iterator[TensorType]:
     """Say the type of Y: (N, C, *outputs)."""
     x, grid = call.partial("X"), call.partial("Grid")
-    if x.rank != grid.rank:
-        raise call.error(f"wants X and Grid of the same rank, they are {x} and {grid}")
+    if x.rank != grid.rank or x.rank < 3:
+        raise call.error(f"wants X and Grid of the same rank, 3 or more, they are {x} and {grid}")
     yield TensorType(x.dtype, (*shape_of(x)[:2], *shape_of(grid)[1:-1]))
 
 

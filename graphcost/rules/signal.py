@@ -126,6 +126,8 @@ def _frame_length(call: Call) -> int | None:
     else:
         length = shape_of(call.partial("signal"))[1]
     known = call.known_integer("frame_length")
+    if call.has_input("window") and isinstance(length, int) and known not in {None, length}:
+        raise call.error(f"wants a window as long as a frame, {known}, it is {length} long")
     return known if known is not None else length if isinstance(length, int) else None
 
 

@@ -89,10 +89,10 @@ def image_decoder(_call: Call) -> Iterator[Term]:
 def tf_idf_vectorizer(call: Call) -> Iterator[Term]:
     """Y[i] = how often n-gram i of the pool occurs in a row of X.
 
-    IDF makes that at most 1; IDF and TFIDF multiply it with weights[i].
-    X: (C,) or (N, C). An n-gram takes n elements at equal distances, of 1 to max_skip_count + 1; a single element has
-    none. It is found element by element: n comparisons, fewer where no n-gram of the pool begins like it, at least 1.
-    One that is found is counted: an addition. A weight of 1, the default, multiplies nothing.
+    IDF makes that at most 1; IDF and TFIDF multiply it with weights[i]. X: (C,) or (N, C). An n-gram takes n elements
+    at equal distances, of 1 to max_skip_count + 1; a single element has none. It is found element by element: n
+    comparisons, fewer where no n-gram of the pool begins like it, at least 1, or none where the pool has no n-gram of
+    that n. One that is found is counted: an addition. A weight of 1, the default, multiplies nothing.
 
     Source: https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html
     """
@@ -102,7 +102,8 @@ def tf_idf_vectorizer(call: Call) -> Iterator[Term]:
     rows, grams = (x.dims[0] if x.rank == 2 else 1), length(call, "ngram_indexes")
     candidates = _candidates(call, x.dims[-1])
     found = sum(candidates.values())
-    yield ranged("element of n-gram", Arith.CMP, Bounds(found, sum(size * n for size, n in candidates.items())), rows)
+    least = sum(number for size, number in candidates.items() if _has_ngrams(call, size))
+    yield ranged("element of n-gram", Arith.CMP, Bounds(least, sum(size * n for size, n in candidates.items())), rows)
     yield ranged("count + 1", Arith.ADD, Bounds(0, found), rows, DType.INT64)
     if mode == "IDF":
         yield work("min(1, count)", Arith.CMP, dtype=DType.INT64, rows=rows, ngrams=grams)
@@ -117,6 +118,13 @@ def _candidates(call: Call, elements: int) -> dict[int, int]:
         raise call.error(f"wants n-grams of 1 or more, skips of 0 or more, they are {first} to {last}, and {skips}")
     longest = min(last, elements, length(call, "ngram_counts"))
     return {size: _of_size(elements, size, skips + 1) for size in range(first, longest + 1)}
+
+
+def _has_ngrams(call: Call, size: int) -> bool:
+    """Return whether the pool surely has n-grams of a size: ngram_counts say where those of each size begin."""
+    starts = entries(call, "ngram_counts", int)
+    ends = (*(starts or ()), length(call, "pool_int64s", "pool_strings"))
+    return starts is not None and ends[size] > ends[size - 1]
 
 
 def _of_size(elements: int, size: int, distances: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from calls import ts
 
-from graphcost.call import Call
+from graphcost.call import Call, Stage
 from graphcost.errors import NodeError, UnknownShapeError
 from graphcost.load import schema
 from graphcost.rules import registry
@@ -66,7 +66,8 @@ def call_of(domain, op_type, draw):
     inputs, constants = zip(*(drawn(draw) for _ in known.inputs), strict=True)
     attributes = {name: draw.choice(among) for name, among in ATTRIBUTES.items() if draw.random() < 0.7}
     outputs = tuple(ts(1, 2, 2) for _ in known.outputs)
-    return Call(op_type, domain, 27, known, attributes, inputs, outputs, constants)
+    stages = tuple(Stage.RUN if one is None else Stage.PREPARATION for one in constants)
+    return Call(op_type, domain, 27, known, attributes, inputs, outputs, constants, stages)
 
 
 @pytest.mark.parametrize(("domain", "op_type"), OPERATORS)

@@ -54,8 +54,13 @@ def called(op_type, inputs, *, known=(), domain=MICROSOFT, **attributes):
 
 
 def in_run(tally, array, run):
-    """Return a scale: counting where it only comes in the run."""
-    return tally.tensor(array) if run else array
+    """Return a scale or an operand: counting where it only comes in the run."""
+    return tally.tensor(array) if run else np.asarray(array, float)
+
+
+def places(*groups):
+    """Return the places of those groups of inputs that are known before any run: pairs of a flag and places."""
+    return [place for is_known, group in groups if is_known for place in group]
 
 
 @st.composite
@@ -69,16 +74,16 @@ def matrices(draw):
 
 @checks("MatMulInteger")
 @many
-@given(matrices(), seeds, DTYPES, DTYPES, flags, flags, st.sampled_from(opsets("MatMulInteger")))
-def test_matmul_integer(shapes, rng, of_a, of_b, has_a, has_b, opset):
+@given(matrices(), seeds, DTYPES, DTYPES, flags, flags, flags, st.sampled_from(opsets("MatMulInteger")))
+def test_matmul_integer(shapes, rng, of_a, of_b, has_a, has_b, held, opset):
     a, b = integers(rng, shapes[0], of_a), integers(rng, shapes[1], of_b)
     zeros = [integers(rng, (), of_a) if has_a else None, integers(rng, (), of_b) if has_b else None]
     tally = Tally()
-    looped = oracle.integer_matmul(
-        tally, tally.tensor(a), tally.tensor(b), Quantizer(None, zeros[0], of_a), Quantizer(None, zeros[1], of_b)
-    )
+    quantizers = Quantizer(None, zeros[0], of_a), Quantizer(None, zeros[1], of_b)
+    looped = oracle.integer_matmul(tally, tally.tensor(a), in_run(tally, b, not held), *quantizers)
     inputs = [a, b, *zeros]
-    assert counts(called("MatMulInteger", inputs, domain="", opset=opset)) == tally.as_dict()
+    known = places((held, (1, 3)))
+    assert counts(called("MatMulInteger", inputs, known=known, domain="", opset=opset)) == tally.as_dict()
     np.testing.assert_array_equal(np.asarray(looped, float), computed("MatMulInteger", inputs, opset)[0])
 
 
@@ -112,18 +117,17 @@ def runs(case):
 
 @checks("ConvInteger")
 @many
-@given(convolutions(), seeds, flags, flags, st.sampled_from(opsets("ConvInteger")))
-def test_conv_integer(case, rng, has_x, has_w, opset):
+@given(convolutions(), seeds, flags, flags, flags, st.sampled_from(opsets("ConvInteger")))
+def test_conv_integer(case, rng, has_x, has_w, held, opset):
     x_shape, w_shape, said = case
     x, w = integers(rng, x_shape, np.uint8), integers(rng, w_shape, np.uint8)
     zeros = [one(rng.integers(256), np.uint8) if has else None for has in (has_x, has_w)]
     tally = Tally()
     of_x, of_w = (Quantizer(None, zero, np.uint8) for zero in zeros)
     found = windows.axes_of(x, w_shape[2:], said)
-    y = windows.conv(
-        tally, of_x.shift(tally.tensor(x)), of_w.shift(tally.tensor(w)), windows=found, group=said["group"]
-    )
-    call = called("ConvInteger", [x, w, *zeros], domain="", opset=opset, **said)
+    numbers = of_x.shift(tally.tensor(x)), of_w.shift(in_run(tally, w, not held))
+    y = windows.conv(tally, *numbers, windows=found, group=said["group"])
+    call = called("ConvInteger", [x, w, *zeros], known=places((held, (1, 3))), domain="", opset=opset, **said)
     assert counts(call) == tally.as_dict()
     assert call.outputs[0].shape == y.shape
 
@@ -155,14 +159,15 @@ def scaled_matrices(draw):
 
 @checks("QLinearMatMul")
 @many
-@given(scaled_matrices(), st.sampled_from(opsets("QLinearMatMul")))
-def test_qlinear_matmul(case, opset):
+@given(scaled_matrices(), flags, st.sampled_from(opsets("QLinearMatMul")))
+def test_qlinear_matmul(case, held, opset):
     rng, run, a, b, of_a, of_b = case
     of_y, tally = (scale(rng), integers(rng, (), a.dtype)), Tally()
     quantizers = [Quantizer(in_run(tally, part[0], run), part[1], a.dtype) for part in (of_a, of_b, of_y)]
-    y = oracle.qlinear_matmul(tally, tally.tensor(a), tally.tensor(b), *quantizers)
+    y = oracle.qlinear_matmul(tally, tally.tensor(a), in_run(tally, b, not held), *quantizers)
     inputs = [a, *of_a, b, *of_b, *of_y]
-    call = called("QLinearMatMul", inputs, known=() if run else (1, 4, 6), domain="", opset=opset)
+    known = places((not run, (1, 4, 6)), (held, (3, 5)))
+    call = called("QLinearMatMul", inputs, known=known, domain="", opset=opset)
     assert counts(call) == tally.as_dict()
     expected = computed("QLinearMatMul", inputs, opset)[0]
     np.testing.assert_allclose(values(y), expected, atol=1)
@@ -187,31 +192,31 @@ def quantized_convolutions(draw):
     return x, w, bias, of_x, (scale(rng, size), np.zeros(size, np.int8)), of_y, said
 
 
-def qlinear_conv(tally, case, run):
+def qlinear_conv(tally, case, *, run, held=False):
     x, w, bias, of_x, of_w, of_y, said = case
     parts = [
         Quantizer(in_run(tally, part[0], run), part[1], dtype)
         for part, dtype in ((of_x, np.uint8), (of_w, np.int8), (of_y, np.uint8))
     ]
-    return oracle.qlinear_conv(
-        tally, tally.tensor(x), tally.tensor(w), None if bias is None else tally.tensor(bias), *parts, said
-    )
+    numbers = tally.tensor(x), in_run(tally, w, not held), None if bias is None else tally.tensor(bias)
+    return oracle.qlinear_conv(tally, *numbers, *parts, said)
 
 
 @checks("QLinearConv")
 @checks("QLinearConv", domain=MICROSOFT)
 @checks("QLinearConv", domain=NHWC)
 @many
-@given(quantized_convolutions(), flags, st.sampled_from(("", MICROSOFT, "channels last", NHWC)))
-def test_qlinear_conv(case, run, variant):
+@given(quantized_convolutions(), flags, flags, st.sampled_from(("", MICROSOFT, "channels last", NHWC)))
+def test_qlinear_conv(case, run, held, variant):
     x, w, bias, of_x, of_w, of_y, said = case
     tally = Tally()
-    y = qlinear_conv(tally, case, run)
+    y = qlinear_conv(tally, case, run=run, held=held)
     is_last = variant in {"channels last", NHWC}
     if variant == "channels last":
         said, variant = said | {"channels_last": 1}, MICROSOFT
     inputs = [oracle.last(x) if is_last else x, *of_x, w, *of_w, *of_y, bias]
-    call = called("QLinearConv", inputs, known=() if run else (1, 4, 6), domain=variant, **said)
+    known = places((not run, (1, 4, 6)), (held, (3, 5)))
+    call = called("QLinearConv", inputs, known=known, domain=variant, **said)
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*(oracle.last(y) if is_last else y).shape, dtype=DType.UINT8),)
 
@@ -243,15 +248,16 @@ def transposed_convolutions(draw):
 
 @checks("QLinearConvTranspose", domain=NHWC)
 @many
-@given(transposed_convolutions().filter(bool), flags)
-def test_qlinear_conv_transpose(case, run):
+@given(transposed_convolutions().filter(bool), flags, flags)
+def test_qlinear_conv_transpose(case, run, held):
     x, w, bias, rng, said = case
     pairs, tally = [(scale(rng), integers(rng, (), np.uint8)) for _ in range(3)], Tally()
     quantizers = [Quantizer(in_run(tally, part[0], run), part[1], np.uint8) for part in pairs]
-    numbers = [None if part is None else tally.tensor(part) for part in (x, w, bias)]
+    numbers = tally.tensor(x), in_run(tally, w, not held), None if bias is None else tally.tensor(bias)
     y = oracle.qlinear_conv_transpose(tally, *numbers, *quantizers, said)
     inputs = [oracle.last(x), *pairs[0], w, *pairs[1], *pairs[2], bias]
-    call = called("QLinearConvTranspose", inputs, known=() if run else (1, 4, 6), domain=NHWC, **said)
+    known = places((not run, (1, 4, 6)), (held, (3, 5)))
+    call = called("QLinearConvTranspose", inputs, known=known, domain=NHWC, **said)
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*oracle.last(y).shape, dtype=DType.UINT8),)
 
@@ -272,15 +278,16 @@ def test_matmul_integer16(shapes, rng, dtype):
 
 @checks("MatMulIntegerToFloat", domain=MICROSOFT)
 @many
-@given(scaled_matrices(), flags, flags, flags)
-def test_matmul_integer_to_float(case, has_a, has_b, has_bias):
+@given(scaled_matrices(), flags, flags, flags, flags)
+def test_matmul_integer_to_float(case, has_a, has_b, has_bias, held):
     rng, run, a, b, of_a, of_b = case
     zeros = [of_a[1] if has_a else None, of_b[1] if has_b else None]
     bias, tally = (rng.uniform(-9, 9, b.shape[-1]).astype(np.float32) if has_bias else None), Tally()
     parts = [Quantizer(in_run(tally, of[0], run), zero, a.dtype) for of, zero in zip((of_a, of_b), zeros, strict=True)]
-    product = oracle.integer_matmul(tally, tally.tensor(a), tally.tensor(b), *parts)
+    product = oracle.integer_matmul(tally, tally.tensor(a), in_run(tally, b, not held), *parts)
     y = oracle.scaled_product(product, oracle.scaled(parts[0].scale, parts[1].scale), bias)
-    call = called("MatMulIntegerToFloat", [a, b, of_a[0], of_b[0], *zeros, bias], known=() if run else (2, 3))
+    known = places((not run, (2, 3)), (held, (1, 5)))
+    call = called("MatMulIntegerToFloat", [a, b, of_a[0], of_b[0], *zeros, bias], known=known)
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*y.shape),)
 
@@ -300,15 +307,15 @@ def test_the_loop_computes_a_product_of_integers_to_float(case, has_bias):
 
 @checks("DynamicQuantizeMatMul", domain=MICROSOFT)
 @many
-@given(scaled_matrices(), flags, flags)
-def test_dynamic_quantize_matmul(case, has_zero_point, has_bias):
+@given(scaled_matrices(), flags, flags, flags)
+def test_dynamic_quantize_matmul(case, has_zero_point, has_bias, held):
     rng, _, a, b, _, (b_scale, zero) = case
     a, tally = rng.uniform(-3, 3, a.shape).astype(np.float32), Tally()
     zero = zero if has_zero_point else None
     bias = rng.uniform(-9, 9, b.shape[-1]).astype(np.float32) if has_bias else None
     of_b = Quantizer(b_scale, zero, b.dtype)
-    y = oracle.dynamic_quantize_matmul(tally, tally.tensor(a), tally.tensor(b), of_b, bias)
-    call = called("DynamicQuantizeMatMul", [a, b, b_scale, zero, bias], known=(2, 3))
+    y = oracle.dynamic_quantize_matmul(tally, tally.tensor(a), in_run(tally, b, not held), of_b, bias)
+    call = called("DynamicQuantizeMatMul", [a, b, b_scale, zero, bias], known=places((True, (2, 3)), (held, (1,))))
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*y.shape),)
 
@@ -338,10 +345,10 @@ def gemms(draw):
     return a, b, c if draw(flags) else None, of_a, of_b, of_y, said, run
 
 
-def qgemm(tally, case, run):
+def qgemm(tally, case, *, run, held=False):
     a, b, c, of_a, of_b, of_y, said, _ = case
     parts = [one and Quantizer(in_run(tally, one[0], run), one[1], a.dtype) for one in (of_a, of_b, of_y)]
-    numbers = [None if one is None else tally.tensor(one) for one in (a, b, c)]
+    numbers = tally.tensor(a), in_run(tally, b, not held), None if c is None else tally.tensor(c)
     return oracle.qgemm(tally, *numbers, *parts, said["alpha"])
 
 
@@ -353,12 +360,12 @@ def stored(case):
 
 @checks("QGemm", domain=MICROSOFT)
 @many
-@given(gemms())
-def test_qgemm(case):
+@given(gemms(), flags)
+def test_qgemm(case, held):
     *_, of_y, said, run = case
     tally = Tally()
-    y = qgemm(tally, case, run)
-    call = called("QGemm", stored(case), known=() if run else (1, 4, 7), **said)
+    y = qgemm(tally, case, run=run, held=held)
+    call = called("QGemm", stored(case), known=places((not run, (1, 4, 7)), (held, (3, 5))), **said)
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*y.shape, dtype=DType(case[0].dtype.name) if of_y else DType.FLOAT32),)
 

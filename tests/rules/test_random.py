@@ -69,7 +69,7 @@ def test_bernoulli(shape, opset, seed):
 @given(
     batch=st.integers(0, 3),
     classes=st.integers(1, 9),
-    samples=st.integers(0, 4),
+    samples=st.integers(1, 4),
     opset=st.sampled_from(opsets("Multinomial")),
     seed=st.integers(0, 99),
 )
@@ -104,6 +104,13 @@ def test_no_classes_are_an_error():
     call = make_call("Multinomial", ts(2, 3), sample_size=1)
     with pytest.raises(NodeError, match="wants an input of 1 class or more"):
         terms(replace(call, inputs=(ts(2, 0),)))
+
+
+@pytest.mark.parametrize("samples", [0, -3])
+def test_no_samples_are_an_error(samples):
+    call = make_call("Multinomial", ts(2, 3), sample_size=1)
+    with pytest.raises(NodeError, match=f"wants a sample_size of 1 or more, it is {samples}"):
+        terms(replace(call, attributes={"sample_size": samples}))
 
 
 @pytest.mark.parametrize("op_type", ["RandomNormal", "RandomUniformLike", "Bernoulli", "Multinomial"])

@@ -202,6 +202,11 @@ def test_a_frame_longer_than_the_signal_is_an_error():
         make_call("STFT", ts(1, 8, 1), np.array(8), ts(16), opset=17)
 
 
+def test_a_window_of_another_length_than_the_frame_is_an_error():
+    with pytest.raises(NodeError, match="wants a window as long as a frame, 4, it is 6 long"):
+        make_call("STFT", ts(1, 8, 1), np.array(2), ts(6), np.array(4), opset=17)
+
+
 def test_a_signal_of_another_rank_is_an_error():
     with pytest.raises(NodeError, match=r"wants a signal of shape \(batch, samples, 1 or 2\)"):
         make_call("STFT", ts(64), np.array(8), ts(16), opset=17)

@@ -97,6 +97,12 @@ def test_the_ends_of_the_search_are_those_of_a_pool_with_nothing_and_with_everyt
     assert {arith: end.low for arith, end in bounds(call).items() if end.low} == least.as_dict()
 
 
+def test_n_grams_of_a_length_that_the_pool_does_not_have_may_not_be_looked_for():
+    said = attributes([(1, 2)], [0, 0], (1, 2, 0), "TF")
+    call = make_call("TfIdfVectorizer", ts(6, dtype=DType.INT64), opset=13, **said)
+    assert bounds(call)[Arith.CMP].low == 5  # six elements are five pairs
+
+
 def test_a_vector_of_tokens_is_one_row():
     said = attributes([(0,), (1,)], [0], (1, 1, 0), "TF")
     call = make_call("TfIdfVectorizer", ts(4, dtype=DType.INT64), opset=9, **said)

@@ -230,12 +230,16 @@ def embed_layer_normalization(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
     """
     rows = axes.over(call, call.output("output"), [-1])
+    yield from in_type(call.input("word_embedding").dtype, _embedded(call, rows))
+    mask = call.optional("mask")
+    if mask and call.has_output("mask_index"):
+        yield from counted(call, mask)
+
+
+def _embedded(call: Call, rows: axes.Rows) -> Iterator[Term]:
     yield work("word + position", ADD, rows=rows.count, elements=rows.size)
     if call.optional("segment_embedding"):
         yield work("+ segment", ADD, rows=rows.count, elements=rows.size)
     yield from normalization.standardized(rows)
     yield from _scaled(call, rows, "gamma")
     yield from _shifted(call, rows, "beta")
-    mask = call.optional("mask")
-    if mask and call.has_output("mask_index"):
-        yield from counted(call, mask)

@@ -18,6 +18,7 @@ from graphcost.rules.quantized import saturated
 from graphcost.rules.registry import MICROSOFT, each_once
 from graphcost.rules.rotary import columns, rotation
 from graphcost.rules.shared import axes
+from graphcost.rules.shared.operands import check_shape
 from graphcost.rules.shared.scaled_dot_product import (
     KEY_VALUE,
     Sizes,
@@ -187,6 +188,7 @@ def group_query_attention(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GroupQueryAttention
     """
     one = grouped(call)
+    _check_past(call, one)
     both = one.heads + one.kv_heads
     yield from normalized(call, one.tokens, both, one.size)
     yield from rotated(call, one.tokens, both)
@@ -245,6 +247,15 @@ def _total(call: Call, one: Grouped) -> int | None:
     if counted:
         return max(counted)
     return None if _past(call) else one.length
+
+
+def _check_past(call: Call, one: Grouped) -> None:
+    """Raise NodeError where a past is not one of this call's sequences and heads; a quantized one may be packed."""
+    for name, kind in (("past_key", "k_quant_type"), ("past_value", "v_quant_type")):
+        if call.optional(name):
+            found = dims_of(call, name, 4)[3]
+            size = one.size if call.attr(kind, str) == "NONE" else found
+            check_shape(call, name, (one.batch, one.kv_heads, _past(call), size))
 
 
 def _past(call: Call) -> int:

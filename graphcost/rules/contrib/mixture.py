@@ -171,6 +171,8 @@ MICROSOFT.like_input("MoE", "QMoE")
 
 def _routes(call: Call) -> Routes:
     x, router, k = call.input("input"), call.input("router_probs"), call.attr("k", int)
+    if x.rank < 1:
+        raise call.error("wants an input of rank 1 or more, it is of rank 0")
     hidden = x.dims[-1]
     rows = x.elements // hidden if hidden else 0
     if router.rank != 2 or router.dims[0] != rows:

@@ -3,8 +3,8 @@
 Formula and assumptions as in shared/scaled_dot_product.py, and: the scale multiplies every score. A mask of 0 and 1
 chooses between the score and mask_filter_value. A bias is added to what is new, not to keys and values that come as a
 past. Where past and present share a buffer, past_sequence_length says how much of it holds keys; where that isn't
-known, attention_bias has a column for each key, else the buffer's size is the most there can be, and the new keys are
-the fewest.
+known, attention_bias has a column for each key, and so has a mask of rank 2 or 3 (one of rank 4 has a column for each
+place in the buffer); else the buffer's size is the most there can be, and the new keys are the fewest.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from graphcost.errors import UnknownShapeError
 from graphcost.rules.registry import MICROSOFT, each_once
+from graphcost.rules.shared.operands import check_shape
 from graphcost.rules.shared.scaled_dot_product import (
     KEY_VALUE,
     Sizes,
@@ -32,7 +33,7 @@ from graphcost.terms import Arith, work
 from graphcost.types import TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from graphcost.call import Call
     from graphcost.terms import Term
@@ -83,11 +84,11 @@ class Lengths:
 def lengths(call: Call, past: int, new: int, *mask: str) -> Lengths:
     """Return how many keys each query meets, of a past that shares its buffer with the present where the call says so.
 
-    `mask` names a mask that has a column for each key, where it is of rank 2 or more.
+    `mask` names a mask that has a column for each key, where it is of rank 2 or 3.
     """
     if not shares_buffer(call):
         return Lengths(past=past, new=new, least=past + new, most=past + new)
-    known = _past(call, new) or _columns(call, "attention_bias", *mask)
+    known = _past(call, new) or _columns(call, ["attention_bias"], (2, 3, 4)) or _columns(call, mask, (2, 3))
     return Lengths(past=past, new=new, least=known or new, most=known or max(past, new))
 
 
@@ -104,11 +105,10 @@ def _past(call: Call, new: int) -> int:
     return 0 if past is None else past + new
 
 
-def _columns(call: Call, *names: str) -> int:
-    """Return how many keys there are by the inputs that have a column for each, 0 where there is no such input."""
-    given = [call.optional(name) for name in names if call.has_input(name)]
-    columns = [one.dims[-1] for one in given if one is not None and one.rank > 1]
-    return columns[0] if columns else 0
+def _columns(call: Call, names: Iterable[str], ranks: Collection[int]) -> int:
+    """Return how many keys there are by inputs of some ranks that have a column for each, 0 where there is none."""
+    given = [call.input(name) for name in names if call.has_input(name)]
+    return next((one.dims[-1] for one in given if one.rank in ranks), 0)
 
 
 def attended(sizes: Sizes, found: Lengths, steps: Steps, *, causal: int) -> Iterator[Term]:
@@ -160,11 +160,15 @@ def multi_head_attention(call: Call) -> Iterator[Term]:
 def _sizes(call: Call) -> tuple[Sizes, Lengths, int]:
     """Return the sizes, the lengths, and how many elements of Q, K and V a bias is added to."""
     q, k, v, are_past = _qkv(call)
-    (batch, queries, heads, size), (_, new, k_heads, k_size), (_, v_new, v_heads, v_size) = q, k, v
-    if (k_heads, k_size) != (heads, size) or (v_new, v_heads) != (new, heads):
-        raise call.error(f"wants key and value of {heads} heads of {size}, {new} long, they are {k} and {v}")
-    past = call.optional("past_key")
-    before = dims_of(call, "past_key", 4)[2] if past else 0
+    (batch, queries, heads, size), new, v_size = q, k[1], v[3]
+    if k != (batch, new, heads, size) or v != (batch, new, heads, v_size):
+        raise call.error(
+            f"wants key and value of {heads} heads of {size}, {new} long, {batch} times, they are {k}, {v}"
+        )
+    before = dims_of(call, "past_key", 4)[2] if call.optional("past_key") else 0
+    for name, width in (("past_key", size), ("past_value", v_size)):
+        if call.optional(name):
+            check_shape(call, name, (batch, heads, before, width))
     biased = batch * heads * (queries * size + (0 if are_past else new * (size + v_size)))
     sizes = Sizes(batch=batch, heads=heads, queries=queries, keys=0, size=size, v_size=v_size)
     return sizes, lengths(call, before, new), biased
@@ -177,22 +181,30 @@ def _qkv(call: Call) -> tuple[_Split, _Split, _Split, bool]:
     """Return (batch, length, heads, size) of Q, K and V, and whether K and V are a past."""
     heads, query, key = call.attr("num_heads", int), call.input("query"), call.optional("key")
     if query.rank == 5:
-        batch, length, packed_heads, _, size = query.dims
-        one = (batch, length, packed_heads, size)
+        one = _packed(call, "query", 3)
         return one, one, one, False
     batch, length, width = dims_of(call, "query", 3)
     if key is None:
-        one = (batch, length, heads, divided(call, "query", width, "num_heads") // 3)
+        if width % 3:
+            raise call.error(f"wants Q, K and V side by side in query, of one width, its width is {width}")
+        one = (batch, length, heads, divided(call, "query", width // 3, "num_heads"))
         return one, one, one, False
     q = (batch, length, heads, divided(call, "query", width, "num_heads"))
     if key.rank == 5:
-        k_batch, k_length, k_heads, _, size = key.dims
-        one = (k_batch, k_length, k_heads, size)
+        one = _packed(call, "key", 2)
         return q, one, one, False
     if key.rank == 4:
-        (_, k_heads, k_length, size), (_, v_heads, v_length, v_size) = key.dims, dims_of(call, "value", 4)
-        return q, (batch, k_length, k_heads, size), (batch, v_length, v_heads, v_size), True
+        (k_batch, k_heads, k_length, size), (v_batch, v_heads, v_length, v_size) = key.dims, dims_of(call, "value", 4)
+        return q, (k_batch, k_length, k_heads, size), (v_batch, v_length, v_heads, v_size), True
     return q, _side_by_side(call, "key"), _side_by_side(call, "value"), False
+
+
+def _packed(call: Call, name: str, parts: int) -> _Split:
+    batch, length, heads, found, size = dims_of(call, name, 5)
+    if found != parts or heads != call.attr("num_heads", int):
+        wanted = (batch, length, call.attr("num_heads", int), parts, size)
+        raise call.error(f"wants {name} of shape {wanted}, it is {(batch, length, heads, found, size)}")
+    return batch, length, heads, size
 
 
 def _side_by_side(call: Call, name: str) -> _Split:

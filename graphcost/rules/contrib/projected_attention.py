@@ -100,8 +100,9 @@ def quantized_attention(call: Call) -> Iterator[Term]:
     """Output = softmax(scale * Q*K^T) * V, with [Q, K, V] = (input - zero) * (weight - zero) * scales + bias.
 
     input: (batch, length, width) of integers, weight: (width, 3*heads*size). The projection sums integers, and each
-    zero point that is given is subtracted once per element; input_scale * weight_scale is known beforehand and
-    multiplies every sum. From there on all is computed in the type of the bias, as for Attention.
+    zero point that is given is subtracted once per element, of weights known before any run none; input_scale *
+    weight_scale is known beforehand and multiplies every sum. From there on all is computed in the type of the bias, as
+    for Attention.
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QAttention
     """

@@ -14,6 +14,7 @@ from graphcost.rules.elementwise import GELU, TABLE
 from graphcost.rules.matmul import broadcast
 from graphcost.rules.quantized import dequantized, is_beforehand, quantized, requantized, shifted
 from graphcost.rules.registry import MICROSOFT
+from graphcost.rules.shared.axes import position
 from graphcost.terms import Arith, in_type, work
 from graphcost.types import DType, TensorType, shape_of
 
@@ -185,7 +186,10 @@ def concat_type(call: Call) -> Iterator[TensorType]:
     tensors = [one for one in call.inputs[2::3] if isinstance(one, TensorType) and one.shape is not None]
     if not tensors or len(call.inputs) % 3 != 2:
         raise call.error(f"wants a tensor, a scale and a zero point for each input, it has {len(call.inputs) - 2}")
-    axis, first = call.attr("axis", int) % tensors[0].rank, tensors[0]
+    first = tensors[0]
+    axis = position(call, call.attr("axis", int), first.rank)
+    if any(one.rank != first.rank for one in tensors):
+        raise call.error(f"wants tensors of rank {first.rank}, one is of rank {max(one.rank for one in tensors)}")
     sizes = [shape_of(one)[axis] for one in tensors]
     known = [size for size in sizes if isinstance(size, int)]
     total = sum(known) if len(known) == len(call.inputs[2::3]) else None

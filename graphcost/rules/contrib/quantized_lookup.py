@@ -105,6 +105,8 @@ MICROSOFT.signature(
 def _rows_found(call: Call) -> dict[str, int]:
     """Return how many rows of each table the ids name; those of the positions are the same for the whole batch."""
     ids = call.input("input_ids")
+    if ids.rank != 2:
+        raise call.error(f"wants input_ids of rank 2, it is of rank {ids.rank}")
     found = dict(zip(_TABLES, (ids.elements, ids.dims[1], ids.elements), strict=True))
     return found if call.optional("segment_embedding") else found | {"segment_embedding": 0}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from graphcost.rules.quantized import dynamically_quantized
+from graphcost.rules.quantized import dynamically_quantized, is_beforehand
 from graphcost.rules.recurrent import lstm
 from graphcost.rules.registry import MICROSOFT
 from graphcost.terms import Arith, in_type, work
@@ -34,8 +34,8 @@ def dynamic_quantize_lstm(call: Call) -> Iterator[Term]:
     """Ht = ot (.) h(Ct), Ct = ft (.) Ct-1 + it (.) ct: an LSTM, but for its products of quantized numbers.
 
     X*W = x_scale * W_scale * (x - x_zero_point) * (W - W_zero_point), H*R likewise; the two are added. x is X through
-    DynamicQuantizeLinear, as a whole; h is H, in every step and direction as a whole, as
-    one thread of onnxruntime does.
+    DynamicQuantizeLinear, as a whole; h is H, in every step and direction as a whole, as one thread of onnxruntime
+    does. The zero points of W and R that are known before any run, as W and R are, cost none.
 
     X: (steps, batch, input_size), W: (directions, input_size, 4*hidden_size), R: (directions, hidden_size,
     4*hidden_size), W_scale, R_scale: (directions,) or (directions, 4*hidden_size). All else is as for LSTM.
@@ -61,8 +61,10 @@ def _quantized(call: Call) -> Iterator[Term]:
     yield work("x - x_zero_point", Arith.ADD, dtype=DType.UINT8, elements=x.elements)
     yield work("h - h_zero_point", Arith.ADD, dtype=DType.UINT8, states=steps * directions, elements=batch * hidden)
     columns = directions * gates * hidden
-    yield work("W - W_zero_point", Arith.ADD, dtype=w.dtype, columns=columns, inputs=inputs)
-    yield work("R - R_zero_point", Arith.ADD, dtype=r.dtype, columns=columns, previous_hidden=hidden)
+    if not is_beforehand(call, "W", "W_zero_point"):
+        yield work("W - W_zero_point", Arith.ADD, dtype=w.dtype, columns=columns, inputs=inputs)
+    if not is_beforehand(call, "R", "R_zero_point"):
+        yield work("R - R_zero_point", Arith.ADD, dtype=r.dtype, columns=columns, previous_hidden=hidden)
     yield work("x_scale * W_scale", Arith.MUL, scales=columns if _is_per_column(call, "W_scale") else directions)
     h_scales = columns if _is_per_column(call, "R_scale") else directions
     yield work("h_scale * R_scale", Arith.MUL, steps=steps, scales=h_scales)
@@ -95,6 +97,8 @@ def dynamic_quantize_lstm_types(call: Call) -> Iterator[TensorType]:
     if x.rank != 3:
         raise call.error(f"wants X of rank 3, it is of rank {x.rank}")
     steps, batch, _ = shape_of(x)
+    if (rank := call.partial("R").rank) != 3:
+        raise call.error(f"wants R of rank 3, it is of rank {rank}")
     directions = 2 if call.attr("direction", str) == "bidirectional" else 1
     hidden = call.attributes.get("hidden_size") or shape_of(call.partial("R"))[1]
     state = TensorType(x.dtype, (directions, batch, hidden))

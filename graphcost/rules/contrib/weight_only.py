@@ -18,7 +18,8 @@ from graphcost.rules.quantized import is_beforehand
 from graphcost.rules.registry import MICROSOFT
 from graphcost.rules.shared import axes
 from graphcost.rules.shared.float_codes import FLOATS, named_float
-from graphcost.rules.shared.operands import biased
+from graphcost.rules.shared.operands import biased, check_shape
+from graphcost.rules.shared.scaled_dot_product import dims_of
 from graphcost.terms import Arith, in_type, work
 from graphcost.types import DType, TensorType, shape_of
 
@@ -52,9 +53,19 @@ def matmul_nbits(call: Call) -> Iterator[Term]:
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
     """
+    _check_blocks(call, "B", call.attr("N", int))
     yield from _dequantized("B", call.attr("N", int), call.attr("K", int), call.input("A").dtype)
     yield _projected(call, "B", call.attr("N", int))
     yield from biased(call, "bias", call.output("Y"))
+
+
+def _check_blocks(call: Call, name: str, columns: int) -> None:
+    """Raise NodeError where weights are not (columns, blocks along K, bytes of a block)."""
+    inner, block, bits = call.attr("K", int), call.attr("block_size", int), call.attr_or("bits", int, 4)
+    if min(columns, inner, block, bits) < 1:
+        raise call.error(f"wants K, N, block_size and bits of 1 or more, they are {inner}, {columns}, {block}, {bits}")
+    if call.partial(name).is_known:
+        check_shape(call, name, (columns, -(-inner // block), -(-block * bits // 8)))
 
 
 def _dequantized(what: str, columns: int, inner: int, dtype: DType | None) -> Iterator[Term]:
@@ -84,6 +95,8 @@ def nbits_types(call: Call) -> Iterator[TensorType]:
 
 def _with_columns(call: Call, columns: Dim) -> TensorType:
     a = call.partial("A")
+    if a.rank < 1:
+        raise call.error(f"wants A of rank 1 or more, it is {a}")
     return TensorType(a.dtype, (*shape_of(a)[:-1], columns))
 
 
@@ -140,6 +153,7 @@ def matmul_nbits_qkv(call: Call) -> Iterator[Term]:
 
 
 def _projection(call: Call, name: str, columns: int, y: TensorType) -> Iterator[Term]:
+    _check_blocks(call, f"{name}_B", columns)
     yield from _dequantized(f"{name}_B", columns, call.attr("K", int), call.input("A").dtype)
     yield _projected(call, f"{name}_B", columns)
     yield from biased(call, f"{name}_bias", y)
@@ -179,6 +193,8 @@ def matmul_bnb4(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulBnb4
     """
     y, n, k = call.output("Y"), call.attr("N", int), call.attr("K", int)
+    if n < 1 or k < 1 or call.input("B").elements != -(-n * k // 2):
+        raise call.error(f"wants B to hold N * K = {n} * {k} numbers, two to a byte, it is {call.input('B')}")
     yield work("table[q] * absmax", Arith.MUL, columns=n, inner=k)
     b = TensorType(DType.UINT8, (k, n) if call.attr("transB", int) else (n, k))
     yield matmul.product(call, call.input("A"), b, y)
@@ -242,7 +258,7 @@ def matmul_fp4_weight(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulBlockQuantizedFp4Weight
     """
     a, b, y = call.input("A"), call.input("B"), call.output("Y")
-    columns, pairs = b.dims
+    columns, pairs = dims_of(call, "B", 2)
     if not is_beforehand(call, "weight_scale", "weight_scale_2"):
         yield work("weight_scale_2 * weight_scale", Arith.MUL, scales=call.input("weight_scale").elements)
     yield work("B * scale", Arith.MUL, columns=columns, inner=2 * pairs)
@@ -260,6 +276,7 @@ def matmul_fp8_weight(call: Call) -> Iterator[Term]:
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulBlockQuantizedFp8Weight
     """
     a, b, y = call.input("A"), call.input("B"), call.output("Y")
+    dims_of(call, "B", 2)
     if call.optional("a_scale"):
         yield work("A / a_scale", Arith.DIV, elements=a.elements)
         yield work("fp8(A / a_scale) * a_scale", Arith.MUL, elements=a.elements)

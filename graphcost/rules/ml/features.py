@@ -68,7 +68,7 @@ def binarizer(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxml_Binarizer.html
     """
-    yield work("x > threshold", Arith.CMP, elements=call.input("X").elements)
+    yield work("x > threshold", Arith.CMP, dtype=computes_in(call), elements=call.input("X").elements)
 
 
 @ML.rule("Imputer", overwrites=True)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from graphcost.rules.elementwise import row
 from graphcost.rules.registry import TRAINING
-from graphcost.terms import Arith, work
+from graphcost.terms import Arith, in_type, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphcost.call import Call
+    from graphcost.rules.elementwise import Row
     from graphcost.terms import Term
 
 ADD, MUL, DIV, SQRT = Arith.ADD, Arith.MUL, Arith.DIV, Arith.SQRT
@@ -31,12 +32,14 @@ def adagrad(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Adagrad.html
     """
-    elements = _elements(call, groups=3)
+    rows = [
+        *_regularized(call),
+        row("H_new = H + g * g", MUL, ADD),
+        row("X - r * g / (sqrt(H_new) + epsilon)", SQRT, ADD, MUL, DIV, ADD),
+    ]
     if call.attr("decay_factor", float):
         yield from row("r = R / (1 + T * decay_factor)", MUL, ADD, DIV).over(1)
-    yield from _regularized(call, elements)
-    yield from row("H_new = H + g * g", MUL, ADD).over(elements)
-    yield from row("X - r * g / (sqrt(H_new) + epsilon)", SQRT, ADD, MUL, DIV, ADD).over(elements)
+    yield from _over_tensors(call, rows, groups=3)
 
 
 @TRAINING.rule("Adam", not_weights="R T")
@@ -48,16 +51,18 @@ def adam(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Adam.html
     """
-    elements = _elements(call, groups=4)
-    yield work("T > 0", Arith.CMP, comparisons=1)
+    rows = [
+        *_regularized(call),
+        row("V_new = alpha * V + (1 - alpha) * g", MUL, MUL, ADD),
+        row("H_new = beta * H + (1 - beta) * g * g", MUL, MUL, MUL, ADD),
+        row("X - r * V_new / (sqrt(H_new) + epsilon)", SQRT, ADD, MUL, DIV, ADD),
+    ]
+    if call.attr("norm_coefficient_post", float):
+        rows.append(row("(1 - norm_coefficient_post) * X_new", MUL))
+    yield work("T > 0", Arith.CMP, dtype=call.input("T").dtype, comparisons=1)
     for arith, times in ((Arith.POW, 2), (ADD, 2), (SQRT, 1), (MUL, 1), (DIV, 1)):
         yield work("r = R * sqrt(1 - beta^T) / (1 - alpha^T)", arith, least=0, operations=times)
-    yield from _regularized(call, elements)
-    yield from row("V_new = alpha * V + (1 - alpha) * g", MUL, MUL, ADD).over(elements)
-    yield from row("H_new = beta * H + (1 - beta) * g * g", MUL, MUL, MUL, ADD).over(elements)
-    yield from row("X - r * V_new / (sqrt(H_new) + epsilon)", SQRT, ADD, MUL, DIV, ADD).over(elements)
-    if call.attr("norm_coefficient_post", float):
-        yield from row("(1 - norm_coefficient_post) * X_new", MUL).over(elements)
+    yield from _over_tensors(call, rows, groups=4)
 
 
 @TRAINING.rule("Momentum", not_weights="R T")
@@ -68,23 +73,23 @@ def momentum(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Momentum.html
     """
-    elements, mode = _elements(call, groups=3), call.choice("mode", ("standard", "nesterov"))
-    yield work("b = T > 0 ? beta : 1", Arith.CMP, comparisons=1)
-    yield from _regularized(call, elements)
-    yield from row("V_new = alpha * V + b * g", MUL, MUL, ADD).over(elements)
-    if mode == "nesterov":
-        yield from row("g + alpha * V_new", MUL, ADD).over(elements)
-    yield from row("X - R * ...", MUL, ADD).over(elements)
+    rows = [*_regularized(call), row("V_new = alpha * V + b * g", MUL, MUL, ADD)]
+    if call.choice("mode", ("standard", "nesterov")) == "nesterov":
+        rows.append(row("g + alpha * V_new", MUL, ADD))
+    rows.append(row("X - R * ...", MUL, ADD))
+    yield work("b = T > 0 ? beta : 1", Arith.CMP, dtype=call.input("T").dtype, comparisons=1)
+    yield from _over_tensors(call, rows, groups=3)
 
 
-def _elements(call: Call, groups: int) -> int:
-    """Return the elements of all tensors X, which come first of so many groups."""
+def _over_tensors(call: Call, rows: list[Row], groups: int) -> Iterator[Term]:
+    """Yield the work of some rows for every element of the tensors X, which come first of so many groups."""
     tensors = call.variadic("inputs")
     if len(tensors) % groups:
         raise call.error(f"wants {groups} groups of as many tensors, there are {len(tensors)} in all")
-    return sum(one.elements for one in tensors[: len(tensors) // groups])
+    for tensor in tensors[: len(tensors) // groups]:
+        for one in rows:
+            yield from in_type(tensor.dtype, one.over(tensor.elements))
 
 
-def _regularized(call: Call, elements: int) -> Iterator[Term]:
-    if call.attr("norm_coefficient", float):
-        yield from _REGULARIZED.over(elements)
+def _regularized(call: Call) -> list[Row]:
+    return [_REGULARIZED] if call.attr("norm_coefficient", float) else []

@@ -71,6 +71,7 @@ def tree_ensemble(call: Call) -> Iterator[Term]:
     Source: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
     """
     rows, _ = rows_of(call)
+    _check_targets(call, "leaf_targetids")
     aggregate = _chosen(call, "aggregate_function", _AGGREGATES)
     yield from _walked(call, rows, _linked_walk(call), aggregate)
     if aggregate == "AVERAGE":
@@ -89,6 +90,7 @@ def tree_ensemble_regressor(call: Call) -> Iterator[Term]:
     Source: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsembleRegressor.html
     """
     rows, _ = rows_of(call)
+    _check_targets(call, "target_ids")
     aggregate = call.choice("aggregate_function", _AGGREGATES)
     yield from _walked(call, rows, _listed_walk(call, "target"), aggregate)
     if aggregate == "AVERAGE":
@@ -120,6 +122,12 @@ def tree_ensemble_classifier(call: Call) -> Iterator[Term]:
     yield top_class(call, rows, classes)
 
 
+def _check_targets(call: Call, name: str) -> None:
+    ids, targets = entries(call, name, int), at_least_one(call, "n_targets")
+    if ids and not 0 <= min(ids) <= max(ids) < targets:
+        raise call.error(f"wants {name} from 0 to {targets - 1}, they are from {min(ids)} to {max(ids)}")
+
+
 def _labels(call: Call) -> int:
     return length(call, "classlabels_int64s", "classlabels_strings")
 
@@ -134,7 +142,7 @@ def _chosen(call: Call, name: str, choices: tuple[str, ...]) -> str:
 
 def _walked(call: Call, rows: int, walk: Walk, aggregate: str) -> Iterator[Term]:
     combining = Arith.CMP if aggregate in {"MIN", "MAX"} else Arith.ADD
-    yield ranged("feature <= value", Arith.CMP, walk.comparisons, rows)
+    yield ranged("feature <= value", Arith.CMP, walk.comparisons, rows, computes_in(call))
     what = "score + weight" if combining is Arith.ADD else f"{aggregate.lower()}(score, weight)"
     yield ranged(what, combining, walk.votes, rows, computes_in(call))
 

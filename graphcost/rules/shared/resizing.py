@@ -26,7 +26,7 @@ def resized(call: Call) -> Iterator[TensorType]:
 
     onnx takes the product in double precision and casts what is no number; runtimes take it in single precision.
     """
-    x = call.inputs[0]
+    x = call.inputs[0] if call.inputs else None
     if isinstance(x, TensorType) and x.shape is None:
         yield TensorType(x.dtype, None)
     else:

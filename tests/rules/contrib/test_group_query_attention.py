@@ -261,3 +261,11 @@ def test_a_windowed_cache_holds_between_the_window_and_its_room():
 def test_what_does_not_fit_is_named(query, key, said, message):
     with pytest.raises(NodeError, match=message):
         call_of({}, said, query=query, key=key, value=key)
+
+
+@pytest.mark.parametrize("past", [(2, 1, 5, 4), (1, 2, 5, 4), (1, 1, 5, 8)])
+def test_a_past_of_other_sequences_heads_or_sizes_is_an_error(past):
+    said = {"num_heads": 2, "kv_num_heads": 1}
+    call = call_of({}, said, query=ts(1, 1, 8), key=ts(1, 1, 4), value=ts(1, 1, 4), past_key=ts(*past))
+    with pytest.raises(NodeError, match=r"wants past_key of shape \(1, 1, 5, 4\)"):
+        terms(call)

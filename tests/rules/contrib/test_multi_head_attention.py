@@ -212,6 +212,22 @@ def test_a_present_that_nobody_takes_is_not_written():
     [
         ([ts(1, 2, 9), ts(1, 2, 9), ts(1, 2, 9)], 2, "wants num_heads to be a divisor of the 9 of query, it is 2"),
         ([ts(1, 2, 8), ts(1, 2, 8), ts(1, 3, 8)], 2, "wants key and value of 2 heads of 4, 2 long"),
+        ([ts(1, 2, 8), ts(3, 2, 8), ts(1, 2, 8)], 2, "wants key and value of 2 heads of 4, 2 long, 1 times"),
+        ([ts(1, 2, 8), ts(3, 2, 5, 4), ts(3, 2, 5, 4)], 2, "wants key and value of 2 heads of 4, 5 long, 1 times"),
+        ([ts(1, 2, 2, 2, 4)], 2, r"wants query of shape \(1, 2, 2, 3, 4\), it is \(1, 2, 2, 2, 4\)"),
+        ([ts(1, 2, 3, 3, 4)], 2, r"wants query of shape \(1, 2, 2, 3, 4\), it is \(1, 2, 3, 3, 4\)"),
+        ([ts(1, 2, 8), ts(1, 2, 2, 3, 4)], 2, r"wants key of shape \(1, 2, 2, 2, 4\), it is \(1, 2, 2, 3, 4\)"),
+        ([ts(1, 2, 8)], 2, "wants Q, K and V side by side in query, of one width, its width is 8"),
+        (
+            [*[ts(1, 2, 8)] * 3, None, None, None, ts(2, 2, 3, 4), ts(1, 2, 3, 4)],
+            2,
+            r"wants past_key of shape \(1, 2, 3, 4\), it is \(2, 2, 3, 4\)",
+        ),
+        (
+            [*[ts(1, 2, 8)] * 3, None, None, None, ts(1, 2, 3, 4), ts(1, 4, 3, 4)],
+            2,
+            r"wants past_value of shape \(1, 2, 3, 4\), it is \(1, 4, 3, 4\)",
+        ),
         ([ts(2, 8), ts(1, 2, 8), ts(1, 3, 8)], 2, "wants query of rank 3, it is of rank 2"),
     ],
 )

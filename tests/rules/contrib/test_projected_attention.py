@@ -86,11 +86,14 @@ def cases(draw):
     return op_type, given, said
 
 
-def projected(tally, given, widths, heads):
-    """Return Q, K and V: input * weights + bias, of integers less their zero points and times their scales."""
+def projected(tally, given, widths, heads, *, held=False):
+    """Return Q, K and V: input * weights + bias, of integers less their zero points and times their scales.
+
+    The zero point of weights that are held, known before any run, is subtracted from them beforehand.
+    """
     batch, length, width = given["input"].shape
     numbers = {name: tally.tensor(one) for name, one in given.items()}
-    rows, matrix = numbers["input"], numbers["weights"]
+    rows, matrix = numbers["input"], given["weights"].astype(float) if held else numbers["weights"]
     if "input_zero_point" in given:
         rows = loops.each(rows, lambda one: one - 1.0)
     if "weight_zero_point" in given:
@@ -106,12 +109,12 @@ def projected(tally, given, widths, heads):
 
 @checks("Attention", "DecoderMaskedSelfAttention", "QAttention", domain=MS)
 @settings(max_examples=300, deadline=None)
-@given(cases())
-def test_attention_counts_what_the_loop_does(drawn):
+@given(cases(), st.booleans())
+def test_attention_counts_what_the_loop_does(drawn, held):
     op_type, given, said = drawn
     tally, heads = Tally(), said["num_heads"]
     widths = said.get("qkv_hidden_sizes", [given["weights"].shape[1] // 3] * 3)
-    parts = projected(tally, given, widths, heads)
+    parts = projected(tally, given, widths, heads, held=held)
     past = tally.tensor(given["past"]) if "past" in given else None
     before = 0 if past is None else past.shape[3]
     scores = (*parts[0].shape[:3], before + parts[1].shape[2])
@@ -128,7 +131,8 @@ def test_attention_counts_what_the_loop_does(drawn):
     plain = [values(part) for part in parts]
     made, k, v = grouped.sequences(tally, parts, past, between, causal=causal)
 
-    call = call_of(op_type, given, said)
+    known = {name: np.asarray(given[name]) for name in ("weights", "weight_zero_point") if held and name in given}
+    call = call_of(op_type, given, said, **known)
     assert counts(call) == tally.as_dict()
     wanted = grouped.full_mask(scores, choose=choose, add=add, past=before if causal else None)
     expected = grouped.expected(plain, None if past is None else values(past), scale, wanted)
@@ -174,6 +178,15 @@ def test_of_a_shared_buffer_only_what_is_filled_counts(op_type):
 def test_a_mask_tells_how_many_keys_a_shared_buffer_holds():
     call = call_of("Attention", {}, SHARES, **BUFFER, mask=ts(2, 7, dtype=DType.INT32))
     assert counts(call)[Arith.MAC] == 2 * 8 * 24 + 2 * 7 * INNER
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_only_a_mask_of_rank_4_is_as_long_as_the_buffer(rank):
+    mask = {2: ts(2, 7, dtype=DType.INT32), 3: ts(2, 1, 7, dtype=DType.INT32), 4: ts(2, 1, 10, 10, dtype=DType.INT32)}
+    call = call_of("Attention", {}, SHARES, **BUFFER, mask=mask[rank])
+    (scores,) = (term for term in terms(call) if term.what == "Q*K")
+    one = 2 * 2 * 4  # batch, heads, size
+    assert (scores.least, scores.count) == ((one * 1, one * 10) if rank == 4 else (None, one * 7))
 
 
 def test_an_unknown_fill_lies_between_the_new_keys_and_the_whole_buffer():

@@ -48,8 +48,12 @@ def quantizer(tensor, tally=None):
 
 def called(op_type, inputs, *, run=False, **attributes):
     """Return the call: the elements of tensors aren't known, those of scalars are, unless they come in the run."""
-    types = [given if given is None or (given.ndim == 0 and not run) else typed(given) for given in inputs]
+    types = [given if _stays(given, run=run) else typed(given) for given in inputs]
     return make_call(op_type, *types, domain=MICROSOFT, **attributes)
+
+
+def _stays(given, *, run):
+    return given is None or isinstance(given, TensorType) or (given.ndim == 0 and not run)
 
 
 def typed(given):
@@ -89,7 +93,7 @@ def test_sums_and_products(op_type, three, rng, dtype, zero_points, run):
     tally = Tally()
     a, b = (tally.tensor(elements) for elements, _, _ in tensors[:2])
     y = BINARY[op_type](a, b, *(quantizer(tensor, tally if run else None) for tensor in tensors))
-    inputs = [*tensors[0], *tensors[1], *tensors[2][1:]]
+    inputs = [typed(tensors[0][0]), *tensors[0][1:], typed(tensors[1][0]), *tensors[1][1:], *tensors[2][1:]]
     call = called(op_type, inputs, run=run)
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*y.shape, dtype=DType(np.dtype(dtype).name)),)
@@ -115,7 +119,7 @@ def test_mul_integer(three, rng, dtype, of_a, of_b):
     )
     a, b = (quantizer(tensor).shift(tally.tensor(tensor[0])) for tensor in tensors)
     y = each(lambda x, y: x * y, a, b)
-    call = called("MulInteger", [tensors[0][0], tensors[0][2], tensors[1][0], tensors[1][2]])
+    call = called("MulInteger", [typed(tensors[0][0]), tensors[0][2], typed(tensors[1][0]), tensors[1][2]])
     assert counts(call) == tally.as_dict()
     assert call.outputs == (ts(*three[2], dtype=DType.INT32),)
     plain = [tensor[0].astype(int) - int(0 if tensor[2] is None else tensor[2]) for tensor in tensors]

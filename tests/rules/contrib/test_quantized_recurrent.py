@@ -54,25 +54,30 @@ def layers(draw):
     return found, {"direction": direction, "hidden_size": hidden}
 
 
-def called(found, said, outputs=3):
+WEIGHTS = {"W", "R", "W_zero_point", "R_zero_point"}
+
+
+def called(found, said, outputs=3, known=frozenset()):
     types = {name: TensorType(DType(one.dtype.name), one.shape) for name, one in found.items()}
+    types |= {name: found[name] for name in known}
     return make_call("DynamicQuantizeLSTM", *map(types.get, NAMES), outputs=outputs, domain=MICROSOFT, **said)
 
 
-def looped(tally, found, said):
-    numbers = {name: tally.tensor(one) if name in COUNTING else one for name, one in found.items()}
+def looped(tally, found, said, known=frozenset()):
+    numbers = {name: tally.tensor(one) if name in COUNTING - known else one for name, one in found.items()}
+    numbers |= {name: found[name].astype(float) for name in known}
     return quantized_cells.lstm(tally, numbers, said)
 
 
 @checks("DynamicQuantizeLSTM", domain=MICROSOFT)
 @settings(max_examples=200, deadline=None)
-@given(layers(), flags, flags)
-def test_the_rule_counts_what_the_loop_does(case, coupled, clips):
+@given(layers(), flags, flags, st.sampled_from((frozenset(), WEIGHTS)))
+def test_the_rule_counts_what_the_loop_does(case, coupled, clips, known):
     found, said = case
     said = said | ({"input_forget": 1} if coupled else {}) | ({"clip": 0.5} if clips else {})
     tally = Tally()
-    y = looped(tally, found, said)
-    call = called(found, said)
+    y = looped(tally, found, said, known)
+    call = called(found, said, known=known)
     assert counts(call) == tally.as_dict()
     state = ts(y.shape[1], *y.shape[2:])
     assert call.outputs == (ts(*y.shape), state, state)

@@ -349,11 +349,21 @@ def test_gemm_float8(case, output):
 NBITS = make_call(
     "MatMulNBits", ts(2, 32), ts(4, 2, 8, dtype=DType.UINT8), ts(4, 2), domain=MICROSOFT, N=4, K=32, block_size=16
 )
+BNB4 = make_call(
+    "MatMulBnb4", ts(2, 32), ts(64, dtype=DType.UINT8), ts(8), domain=MICROSOFT, N=4, K=32, block_size=16, quant_type=1
+)
 GEMM = make_call("GemmFloat8", ts(2, 3), ts(3, 4), domain=MICROSOFT)
 WRONG = [
     (replace(NBITS, inputs=(ts(2, 30), *NBITS.inputs[1:])), r"wants A with K = 32 columns, it is \(2, 30\)"),
     (replace(NBITS, inputs=(*NBITS.inputs, None, None, ts(3))), r"wants bias of shape \(4,\), it is \(3,\)"),
     (replace(NBITS, attributes=NBITS.attributes | {"accuracy_level": 7}), "wants accuracy_level to be 0, 1, 2, 3, 4"),
+    (
+        replace(NBITS, attributes=NBITS.attributes | {"N": 0}),
+        "wants K, N, block_size and bits of 1 or more, they are 32, 0",
+    ),
+    (replace(NBITS, attributes=NBITS.attributes | {"N": 5}), r"wants B of shape \(5, 2, 8\), it is \(4, 2, 8\)"),
+    (replace(NBITS, attributes=NBITS.attributes | {"bits": 8}), r"wants B of shape \(4, 2, 16\), it is \(4, 2, 8\)"),
+    (replace(BNB4, attributes=BNB4.attributes | {"N": 3}), r"wants B to hold N \* K = 3 \* 32 numbers, two to a byte"),
     (replace(GEMM, attributes={"activation": "SELU"}), "wants activation to be one of NONE, RELU, GELU, it is 'SELU'"),
 ]
 
