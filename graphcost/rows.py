@@ -91,7 +91,10 @@ def behind_a_mask(nodes: Iterable[NodeCost], all_macs: Bounds) -> Iterator[Findi
     groups = [group for group in alike(nodes) if (tally.node(group[0]) or NOTHING) != NOTHING]
     if groups:
         useless = summed_alike(masked, groups).best
-        message = f"causal masks hide {useless:,} of the {all_macs.best:,} multiply-accumulates, counted all the same"
+        most = "" if all_macs.is_exact else "at most "
+        message = (
+            f"causal masks hide {most}{useless:,} of {most}{all_macs.best:,} multiply-accumulates, counted all the same"
+        )
         yield Finding("causal-mask", "info", f"{sum(map(len, groups))} nodes", message)
 
 

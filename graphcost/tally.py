@@ -136,9 +136,12 @@ def by_dtype(nodes: Iterable[NodeCost]) -> tuple[WorkIn, ...]:
     """Return the work of every run by the element type in which it is computed, the most first."""
     groups = alike(nodes)
     found = (
-        WorkIn(dtype.value, summed_alike(macs_in(dtype), groups), summed_alike(flops_in(dtype), groups))
+        WorkIn(
+            dtype.value if dtype else "unknown",
+            summed_alike(macs_in(dtype), groups),
+            summed_alike(flops_in(dtype), groups),
+        )
         for dtype in dtypes(group[0] for group in groups)
-        if dtype
     )
     working = (one for one in found if one.operations != NOTHING)
     return tuple(sorted(working, key=lambda one: (-one.operations.best, one.dtype)))

@@ -35,7 +35,7 @@ _NAMES = {
         DequantizeLinear DequantizeWithOrder DynamicQuantizeLSTM DynamicQuantizeMatMul DynamicTimeWarping
         EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul FusedMatMulActivation GatedAdd
         GatedDeltaNet GatedRMSNorm GatedRelativePositionBias GatherBlockQuantized Gelu GemmFastGelu GemmFloat8
-        GemmaRotaryEmbedding GridSample GroupNorm GroupQueryAttention Inverse Irfft IsAllFinite LinearAttention
+        GemmaRotaryEmbedding GroupNorm GroupQueryAttention Inverse Irfft IsAllFinite LinearAttention
         LinearAttentionGate LongformerAttention MRotaryEmbedding MatMulBlockQuantizedFp4Weight
         MatMulBlockQuantizedFp8Weight MatMulBnb4 MatMulFpQ4 MatMulInteger16 MatMulIntegerToFloat MatMulNBits
         MatMulNBitsMlp MatMulNBitsQkv MaxpoolWithMask MoE MulInteger MultiHeadAttention MurmurHash3

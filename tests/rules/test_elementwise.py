@@ -82,7 +82,7 @@ def test_every_opset_has_a_rule(op_type):
 
 @checks(*ORACLES)
 @pytest.mark.parametrize("op_type", ORACLES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_rule_counts_and_loop_computes(op_type, data):
     opset, arrays, attributes = data.draw(applications(op_type))

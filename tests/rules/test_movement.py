@@ -185,8 +185,8 @@ seeds = st.integers(0, 999).map(np.random.default_rng)
 indices = st.lists(st.integers(0, 2), min_size=0, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
 @checks("ScatterND")
+@settings(max_examples=200, deadline=None)
 @given(indices, st.sampled_from(sorted(REDUCTIONS)), st.integers(18, 28), seeds)
 def test_scattered_slices(places, reduction, opset, rng):
     data, updates = rng.uniform(1, 2, (3, 2)).astype(np.float32), rng.uniform(1, 2, (len(places), 2)).astype(np.float32)
@@ -202,8 +202,8 @@ def test_scattered_slices(places, reduction, opset, rng):
     np.testing.assert_allclose(output.astype(float), expected, rtol=1e-4)
 
 
-@settings(max_examples=200, deadline=None)
 @checks("ScatterElements")
+@settings(max_examples=200, deadline=None)
 @given(indices, st.sampled_from(sorted(REDUCTIONS)), st.integers(18, 28), seeds)
 def test_scattered_elements(places, reduction, opset, rng):
     data, updates = rng.uniform(1, 2, 3).astype(np.float32), rng.uniform(1, 2, len(places)).astype(np.float32)

@@ -49,8 +49,8 @@ def check(call, tally, looped, expected, rtol=1e-3):
         np.testing.assert_allclose(looped.astype(float), expected, rtol=rtol, atol=1e-4)
 
 
-@many
 @checks("BatchNormalization")
+@many
 @given(images, seeds, st.sampled_from(opsets("BatchNormalization")))
 def test_batch_normalization(shape, rng, opset):
     inputs = [tensor(rng, shape), *(tensor(rng, shape[1:2]) for _ in range(4))]
@@ -93,8 +93,8 @@ def test_batch_normalization_per_activation(shape, rng):
     check(make_call("BatchNormalization", *types(inputs), opset=7, spatial=0), tally, looped, None)
 
 
-@many
 @checks("InstanceNormalization")
+@many
 @given(images.filter(lambda shape: len(shape) > 2), seeds, st.sampled_from(opsets("InstanceNormalization")))
 def test_instance_normalization(shape, rng, opset):
     inputs = [tensor(rng, shape), tensor(rng, shape[1:2]), tensor(rng, shape[1:2])]
@@ -112,8 +112,8 @@ def group_call(inputs, opset, **attributes):
     return replace(call, opset=opset, schema=Schema(18, ("X", "scale", "bias"), ("Y",), {"epsilon": 1e-5}))
 
 
-@many
 @checks("GroupNormalization")
+@many
 @given(images, seeds, st.integers(1, 3), st.sampled_from(range(18, 29)))
 def test_group_normalization(shape, rng, groups, opset):
     shape = (shape[0], shape[1] * groups, *shape[2:])
@@ -135,8 +135,8 @@ def from_an_axis(draw):
     return shape, axis, draw(st.sampled_from((shape[axis:], shape[-1:])))
 
 
-@many
 @checks("LayerNormalization")
+@many
 @given(from_an_axis(), seeds, st.booleans(), st.sampled_from((1, 3)), st.sampled_from(opsets("LayerNormalization")))
 def test_layer_normalization(drawn, rng, has_bias, outputs, opset):
     shape, axis, own = drawn
@@ -150,8 +150,8 @@ def test_layer_normalization(drawn, rng, has_bias, outputs, opset):
     check(call, tally, looped, expected)
 
 
-@many
 @checks("RMSNormalization")
+@many
 @given(from_an_axis(), seeds, st.sampled_from(opsets("RMSNormalization")))
 def test_rms_normalization(drawn, rng, opset):
     shape, axis, own = drawn
@@ -180,8 +180,8 @@ def test_mean_variance_normalization(shape, rng, axes, opset):
     check(call, tally, looped, expected, rtol=1e-2)  # onnx computes E(X^2) - (EX)^2, which loses digits
 
 
-@many
 @checks("LpNormalization")
+@many
 @given(images, seeds, st.integers(0, 3), st.sampled_from((1, 2)), st.sampled_from(opsets("LpNormalization")))
 def test_lp_normalization(shape, rng, axis, p, opset):
     x, tally, attributes = tensor(rng, shape), Tally(), {"axis": axis % len(shape), "p": p}

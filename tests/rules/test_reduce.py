@@ -51,7 +51,7 @@ def typed(inputs):
 
 @checks(*rows.REDUCTIONS)
 @pytest.mark.parametrize("op_type", rows.REDUCTIONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
 def test_reductions(op_type, data, seed):
     opset, shape, chosen, attributes = data.draw(applications(op_type))
@@ -80,7 +80,7 @@ def test_empty_axes_mean_the_same_as_none(op_type):
 
 @checks("ArgMax", "ArgMin")
 @pytest.mark.parametrize(("op_type", "better"), [("ArgMax", lambda a, b: a > b), ("ArgMin", lambda a, b: a < b)])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
 def test_positions_of_the_best(op_type, better, data, seed):
     opset = data.draw(st.sampled_from(opsets(op_type)))
@@ -96,7 +96,7 @@ def test_positions_of_the_best(op_type, better, data, seed):
 
 @checks(*RUNNING)
 @pytest.mark.parametrize("op_type", RUNNING)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 999))
 def test_running_totals(op_type, data, seed):
     opset = data.draw(st.sampled_from(opsets(op_type)))

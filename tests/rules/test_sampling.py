@@ -66,7 +66,6 @@ def test_the_grid_loop_computes_the_operator(case):
     np.testing.assert_allclose(values(y), expected, atol=1e-5)
 
 
-@checks("GridSample", domain="com.microsoft")
 @pytest.mark.parametrize(("old", "new"), [("bilinear", "linear"), ("bicubic", "cubic"), ("nearest", "nearest")])
 def test_modes_had_the_names_that_they_bear_in_two_axes(old, new):
     calls = [
