@@ -24,7 +24,7 @@ GROUP = "graphcost.rules"
 """The group of entry points whose modules are imported before the first model is analysed."""
 
 
-def rule(
+def rule(  # noqa: PLR0913  # what a registry entry can say, each by its name
     domain: str,
     op_type: str,
     signature: str = "",
@@ -34,6 +34,7 @@ def rule(
     since: int = 1,
     not_weights: str = "",
     packed: Mapping[str, Elements] | None = None,
+    state: str = "",
     **defaults: Any,
 ) -> Callable[[Rule], Rule]:
     """Register the decorated function as the price of an operator; it wins over a rule or function body there is.
@@ -42,8 +43,8 @@ def rule(
     by which `call.input("X")` finds them; `types` takes a Call as well and yields the type of each output;
     `traffic` returns the bytes read and written, where not each input is read and each output written once; `since`
     is the first version of the domain for which it holds. `not_weights` names inputs that hold no parameters although
-    their type could be one (scales, tables), `packed` those that hold several in one, and what counts these. The rest
-    are the attributes' defaults.
+    their type could be one (scales, tables), `packed` those that hold several in one, and what counts these; `state`
+    names outputs that the next run takes up again. The rest are the attributes' defaults.
 
     >>> from graphcost.terms import Arith, work
     >>> @rule("doctest", "Scale", "X -> Y", types=lambda call: [call.input("X")])
@@ -60,8 +61,18 @@ def rule(
 
     def register(function: Rule) -> Rule:
         doc = inspect.cleandoc(function.__doc__ or f"The work of {op_type}, by {function.__module__}.")
-        excluded = frozenset(not_weights.split())
-        registry.put(Entry(op_type, domain, since, doc, function, traffic, not_weights=excluded, packed=packed or {}))
+        entry = Entry(
+            op_type,
+            domain,
+            since,
+            doc,
+            function,
+            traffic,
+            not_weights=frozenset(not_weights.split()),
+            packed=packed or {},
+            state=frozenset(state.split()),
+        )
+        registry.put(entry)
         return function
 
     return register

@@ -160,3 +160,18 @@ def test_a_type_rule_that_breaks_is_named_and_stops_nothing():
 def test_a_signature_wants_an_arrow():
     with pytest.raises(UsageError, match="the signature of Rows wants inputs -> outputs, it is 'X W Y'"):
         graphcost.rule("my", "Rows", "X W Y")
+
+
+def test_what_else_a_rule_says_is_heard():
+    """Of 15 bytes each holds two weights, the scale none, and Y is kept; the traffic breaks, which is said."""
+    rule = graphcost.rule(
+        "my", "Kept", "X W scale -> Y",
+        types=lambda call: call.inputs[:1], not_weights="scale", state="Y",
+        packed={"W": lambda call: 2 * call.input("W").elements}, traffic=lambda _call: 1 // 0,
+    )  # fmt: skip
+    rule(lambda call: [graphcost.work("X*W", graphcost.Arith.MAC, outputs=call.output("Y").elements)])
+    signature = "float[2,3] x => float[2,3] y <uint8[3,5] w, float[4] s>"
+    report = graphcost.analyze(model(signature, "y = my.Kept(x, w, s)", domains=DOMAINS))
+    assert report.total.parameters == 2 * 15
+    assert report.memory.state.high == 2 * 3 * 4
+    assert (report.total.macs.high, report.total.read.high) == (2 * 3, None)

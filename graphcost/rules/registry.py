@@ -141,7 +141,12 @@ def traffic(call: Call) -> Moved:
     if call.fusion is not Fusion.ALONE:
         return view(call)
     entry = of(call)
-    return entry.traffic(call) if entry else each_once(call)
+    try:
+        return entry.traffic(call) if entry else each_once(call)
+    except (NodeError, UnknownShapeError):
+        raise
+    except Exception as fault:  # someone else's function, which stops no analysis
+        raise UnknownShapeError(f"the traffic of {call.operator} breaks: {type(fault).__name__}: {fault}") from fault
 
 
 def is_view(call: Call) -> bool:
