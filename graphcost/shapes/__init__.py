@@ -89,7 +89,7 @@ def _split(model: Model, dims: Mapping[str, int]) -> tuple[dict[str, dict[int, i
 
 def _walk(walk: Walk, model: Model, binding: Binding, known: Mapping[str, Array]) -> TypedGraph:
     facts = {name: walk.facts.get(one, Stage.RUN) for name, one in binding.types.items()}
-    facts |= {name: walk.facts.known(binding.types[name], Stage.SHAPE, one) for name, one in known.items()}
+    facts |= {name: walk.facts.known(binding.types[name], Stage.RUN, one) for name, one in known.items()}
     return walk.graph(model, facts)
 
 

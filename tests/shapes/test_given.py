@@ -54,3 +54,9 @@ def test_a_list_is_no_tensor():
     built = model("seq(float[2]) x => float[2] y, int64 n", "n = SequenceLength(x)", "y = SequenceAt(x, n)")
     with pytest.raises(UsageError, match="only integers, floats and booleans can be given"):
         graphcost.analyze(built, values={"x": 1})
+
+
+def test_what_is_computed_from_given_elements_is_work_of_every_run_all_the_same():
+    built = model("float[2,2] x => float[2,2] z <float[2,2] w>", "y = MatMul(x, w)", "z = Exp(y)")
+    report = graphcost.analyze(built, values={"x": [1.0, 2.0, 3.0, 4.0]}, strict=True)
+    assert report.total.value.best == 2 * 2 * 2 * 2 + 4
