@@ -159,9 +159,7 @@ class Walk:
         found, problem = _inferred(node, inputs, stage)
         if not problem and registry.types_of(node.op_type, node.domain) is None and any(map(has_no_rank, found)):
             found = self._by_specified_body(node, inputs, found, stage)
-        values: list[Array | None] = (
-            [None] * len(found) if problem or node.subgraphs else _values(node, inputs, found)
-        )
+        values: list[Array | None] = [None] * len(found) if problem or node.subgraphs else _values(node, inputs, found)
         facts = tuple(
             None if one is None else self.facts.known(one if value is None else _measured(value, one), stage, value)
             for one, value in zip(found, values, strict=True)
