@@ -108,6 +108,8 @@ class Call:
     """Why type inference refused the node; empty where it didn't."""
     bodies: tuple[Body, ...] = ()
     """What it runs: branches, a loop's body, a function's."""
+    part: TypedGraph | None = None
+    """Of a Gradient, the part of the graph that it derives; None where there is none."""
     fusion: Fusion = Fusion.ALONE
     """Whether a kernel that reads quantized values does its work."""
     reads: tuple[Type | None, ...] | None = None

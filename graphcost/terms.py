@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphcost.bounds import Bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from graphcost.types import DType
 
@@ -115,8 +115,10 @@ def multiply_accumulates(terms: Iterable[Term]) -> Bounds:
     return Bounds.total(term.bounds for term in terms if term.arith is Arith.MAC)
 
 
-def backward(terms: Iterable[Term]) -> Iterator[Term]:
+def backward(terms: Iterable[Term], wanted: Container[str] | None = None) -> Iterator[Term]:
     """Yield the products of the backward pass: one of the same count for each factor of each forward product.
+
+    `wanted` names the inputs whose gradients are asked for; None: those of all.
 
     For Y = X*W the gradients are dX = dY*W and dW = dY*X, each with as many multiply-accumulates as Y itself.
 
@@ -125,5 +127,5 @@ def backward(terms: Iterable[Term]) -> Iterator[Term]:
     [('d(X*W)/dX', 200), ('d(X*W)/dW', 200)]
     """
     for term in terms:
-        for name in term.wrt:
+        for name in term.wrt if wanted is None else filter(wanted.__contains__, term.wrt):
             yield replace(term, what=f"d({term.what})/d{name}", wrt=())

@@ -26,7 +26,7 @@ _NAMES = {
         TreeEnsembleRegressor
     """,
     "ai.onnx.preview.training": """
-        Adagrad Adam Momentum
+        Adagrad Adam Gradient Momentum
     """,
     "com.microsoft": """
         Attention BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu BitmaskBiasDropout BitmaskDropout

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _mask_alone(call: Call) -> tuple[int, int]:
     """Return the bytes of a Dropout: in inference only the mask is written, where it is asked for."""
-    if _trains(call):
+    if trains(call):
         return each_once(call)
     return 0, call.output("mask").bytes if call.has_output("mask") else 0
 
@@ -32,7 +32,7 @@ def dropout(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Dropout.html
     """
-    if not _trains(call):
+    if not trains(call):
         return
     yield from _dropped(call.output("output").elements)
 
@@ -64,7 +64,7 @@ def bitmask_dropout(call: Call) -> Iterator[Term]:
 
     Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.BitmaskDropout
     """
-    if _trains(call):
+    if trains(call):
         yield from _dropped(call.output("output").elements)
 
 
@@ -80,7 +80,7 @@ def bias_dropout(call: Call) -> Iterator[Term]:
     if bias.dims not in {outputs.dims, outputs.dims[-1:]}:
         raise call.error(f"wants bias of shape {outputs.dims[-1:]} or {outputs.dims}, it is {bias.dims}")
     yield work("data + bias", Arith.ADD, outputs=outputs.elements)
-    if _trains(call):
+    if trains(call):
         yield from _dropped(outputs.elements)
     if call.optional("residual"):
         yield work("+ residual", Arith.ADD, outputs=outputs.elements)
@@ -93,7 +93,8 @@ def _dropped(outputs: int) -> Iterator[Term]:
     yield work("* scale", Arith.MUL, outputs=outputs)
 
 
-def _trains(call: Call) -> bool:
+def trains(call: Call) -> bool:
+    """Return whether elements are dropped at all."""
     if not call.domain and call.opset < 7:
         return call.attr("is_test", int) == 0
     return call.has_input("training_mode") and bool(call.scalar("training_mode"))

@@ -31,7 +31,7 @@ class Row:
 
     def terms(self, call: Call) -> Iterator[Term]:
         """Yield the work before, in and after the combination."""
-        rows = _rows(call)
+        rows = rows_of(call)
         if self.each:
             yield work(self.formula, self.each, rows=rows.count, elements=rows.size)
         yield work(self.formula, self.step, rows=rows.count, steps=rows.steps)
@@ -68,9 +68,9 @@ def reduce_mean(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__ReduceMean.html
     """
-    rows = _rows(call)
+    rows = rows_of(call)
     yield work("sum(x)", Arith.ADD, rows=rows.count, steps=rows.steps)
-    if not _hands_on(call):
+    if not hands_on(call):
         yield work("sum(x) / n", Arith.DIV, rows=rows.count)
 
 
@@ -102,13 +102,14 @@ def _running(what: str, arith: Arith, call: Call) -> Term:
     return work(what, arith, rows=rows.count, steps=max(rows.size - copies, 0))
 
 
-def _rows(call: Call) -> axes.Rows:
+def rows_of(call: Call) -> axes.Rows:
     """Return the rows that become one element each: the output says how many, whatever way the axes were given."""
     count = call.output("reduced").elements
     return axes.Rows(count, call.input("data").elements // count if count else 0)
 
 
-def _hands_on(call: Call) -> bool:
+def hands_on(call: Call) -> bool:
+    """Return whether a reduction without axes hands its input on."""
     if not call.attr_or("noop_with_empty_axes", int, 0):
         return False
     chosen = call.optional("axes")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Moved = tuple[Bounds | int, Bounds | int]
     Traffic = Callable[[Call], Moved]
     TypeRule = Callable[[Call], Iterable[Type | None]]
+    Wanted = tuple[int, ...]
+    Gradient = Callable[[Call, Wanted], Iterable[Term]]
     Elements = Callable[[Call], int]
 
 
@@ -64,6 +66,7 @@ class Entry:
 _entries: dict[tuple[str, str], list[Entry]] = {}
 _signatures: dict[tuple[str, str], Schema] = {}
 _types: dict[tuple[str, str], TypeRule] = {}
+_gradients: dict[tuple[str, str], Gradient] = {}
 
 
 def find(op_type: str, domain: str, opset: int) -> Entry | None:
@@ -254,6 +257,25 @@ def like_input(*op_types: str, domain: str = "", name: str = "") -> None:
         yield call.partial(name or call.schema.inputs[0])
 
     types(*op_types, domain=domain)(as_input)
+
+
+def gradient(*op_types: str, domain: str = "") -> Callable[[Gradient], Gradient]:
+    """Register the decorated function as the backward pass of some operators.
+
+    It takes a Call and the places of the inputs whose gradients are wanted, and yields Terms.
+    """
+
+    def register(function: Gradient) -> Gradient:
+        for op_type in op_types:
+            _gradients[domain, op_type] = function
+        return function
+
+    return register
+
+
+def gradient_of(call: Call) -> Gradient | None:
+    """Return the backward pass of a call's operator; None where it is not known."""
+    return _gradients.get((call.domain, call.op_type))
 
 
 class Domain:

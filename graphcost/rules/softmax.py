@@ -23,7 +23,7 @@ def softmax(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Softmax.html
     """
-    return shares(_rows(call))
+    return shares(rows_of(call))
 
 
 @rule("LogSoftmax")
@@ -34,7 +34,7 @@ def log_softmax(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__LogSoftmax.html
     """
-    rows = _rows(call)
+    rows = rows_of(call)
     yield from exponentials(rows)
     yield work("log(sum(e))", Arith.LOG, rows=rows.count)
     yield work("d - log(sum(e))", Arith.ADD, rows=rows.count, elements=rows.size)
@@ -48,7 +48,7 @@ def hardmax(call: Call) -> Iterator[Term]:
 
     Source: https://onnx.ai/onnx/operators/onnx__Hardmax.html
     """
-    rows = _rows(call)
+    rows = rows_of(call)
     yield work("max(x)", Arith.CMP, rows=rows.count, comparisons=rows.steps)
 
 
@@ -65,7 +65,8 @@ def exponentials(rows: axes.Rows) -> Iterator[Term]:
     yield work("sum(e)", Arith.ADD, rows=rows.count, additions=rows.steps)
 
 
-def _rows(call: Call) -> axes.Rows:
+def rows_of(call: Call) -> axes.Rows:
+    """Return the rows that are normalized."""
     tensor, axis = call.input("input"), call.attr("axis", int)
     if call.opset < 13:
         return axes.from_axis(call, tensor, axis)

@@ -16,6 +16,7 @@ from graphcost.rules import registry
 from graphcost.shapes import control_flow, defined, evaluate, guard, lists
 from graphcost.shapes.amend import has_no_rank
 from graphcost.shapes.facts import READS_FLOATS, Facts, cleaned, decides_types, infer
+from graphcost.shapes.part import with_parts
 from graphcost.types import UNKNOWN, OptionalType, TensorType
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Walk:
         calls = tuple([self._node(node, env) for node in graph.nodes])
         self.visited += len(calls)
         self._depth -= 1
-        return TypedGraph(graph, calls, env)
+        return with_parts(TypedGraph(graph, calls, env))
 
     @property
     def unknown(self) -> Fact:
