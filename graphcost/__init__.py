@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphcost.analysis import analyze
     from graphcost.call import Call
+    from graphcost.comparison import Comparison, compare
     from graphcost.custom import rule
     from graphcost.errors import GraphcostError, InvalidModelError, SourceError, UsageError
     from graphcost.explanation import Explanation, explain
+    from graphcost.export import Export, convert
     from graphcost.operators import list_conventions, list_devices, list_operators
     from graphcost.report import render
     from graphcost.results import IncompleteError, Report
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Arith",
     "Call",
+    "Comparison",
     "DType",
     "Explanation",
+    "Export",
     "GraphcostError",
     "IncompleteError",
     "InvalidModelError",
@@ -37,6 +41,8 @@ __all__ = [
     "Term",
     "UsageError",
     "analyze",
+    "compare",
+    "convert",
     "explain",
     "list_conventions",
     "list_devices",
@@ -49,13 +55,17 @@ __all__ = [
 _HOMES = {
     "Arith": "terms",
     "Call": "call",
+    "Comparison": "comparison",
     "DType": "types",
     "Explanation": "explanation",
+    "Export": "export",
     "IncompleteError": "results",
     "Report": "results",
     "TensorType": "types",
     "Term": "terms",
     "analyze": "analysis",
+    "compare": "comparison",
+    "convert": "export",
     "explain": "explanation",
     "list_conventions": "operators",
     "list_devices": "operators",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphcost import collector, conventions, custom, devices, quantization, shapes
+from graphcost import collector, conventions, custom, devices, layers, quantization, shapes
 from graphcost.cost import Pricer, count_invalid
 from graphcost.latency import flat, roofline
 from graphcost.load import load
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from graphcost.load import Source as ModelSource
+    from graphcost.types import Model
 
 
 def analyze(
@@ -34,13 +35,15 @@ def analyze(
     devices: Sequence[str] = (),
     as_dtype: str | None = None,
     values: Mapping[str, Sequence[float] | float] | None = None,
+    trust: bool = False,
     strict: bool = False,
 ) -> Report:
     """Return what a model costs.
 
-    `source` is a path or an onnx.ModelProto; `dims` binds symbolic dimensions by name, `shapes` whole inputs; `values`
-    gives the elements of inputs that decide what runs; `as_dtype` (`fp16`, `int8` ...) takes every float of the model
-    as one of that type.
+    `source` is a path (.onnx, .keras, .h5, a SavedModel), an onnx.ModelProto, a Keras model, a tf.Module or a
+    tf.function; `dims` binds symbolic dimensions by name, `shapes` whole inputs; `values` gives the elements of inputs
+    that decide what runs; `as_dtype` (`fp16`, `int8` ...) takes every float of the model as one of that type; `trust`
+    lets a Keras file run the code that it brings along.
     Counts are integers, sizes bytes, times seconds. Raises SourceError or InvalidModelError where the source is no
     valid model, UsageError where an option names nothing, and IncompleteError, which carries the report, where
     `strict` is set and the report is incomplete or rests on a guessed dimension.
@@ -58,17 +61,18 @@ def analyze(
         as_dtype=as_dtype,
     )
     with collector.paused():
-        report = _analyze(source, settings)
+        report = report_of(load(source, settings.shapes, trust=trust), settings)
     if strict:
         _refuse_incomplete(report)
     return report
 
 
-def _analyze(source: ModelSource, settings: Settings) -> Report:
+def report_of(loaded: Model, settings: Settings) -> Report:
+    """Return what a loaded model costs. Raises UsageError where an option names nothing."""
     broken = custom.load_installed()
     convention, targets = settings.convention, [devices.find(name) for name in settings.devices]
     dtype = named(settings.as_dtype) if settings.as_dtype else None
-    model = sort(load(source))
+    model = sort(loaded)
     typed = shapes.infer(model, settings.dims, settings.shapes, settings.values, count_invalid)
     graph = quantization.fold(typed.graph)
     parameters = Parameters()
@@ -78,6 +82,8 @@ def _analyze(source: ModelSource, settings: Settings) -> Report:
     rows = rows_of(nodes, convention)
     top = [row for row in rows if row.parent is None]
     total = summed("total", top, convention)
+    stated = layers.parameters(model.layers)
+    total = total if stated is None else replace(total, parameters=stated)
     return Report(
         model=Source(model.name, model.source, model.format, model.opsets, model.producer),
         settings=settings,
@@ -100,6 +106,8 @@ def _analyze(source: ModelSource, settings: Settings) -> Report:
             *not_counted(rows, convention),
             *behind_a_mask(nodes, total.macs),
         ),
+        layers=layers.sized(model.layers, model, graph),
+        outputs={name: graph.type_of(name) for name in model.outputs},
         unknown=unknown_values(graph),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -14,8 +15,9 @@ import click
 
 import graphcost
 from graphcost import collector
+from graphcost.differences import Aspect
 from graphcost.errors import GraphcostError, UsageError
-from graphcost.report import Format, listing
+from graphcost.report import Format, compared, listing
 from graphcost.report.columns import COLUMNS
 from graphcost.report.escape import prose
 from graphcost.report.ink import TERMINAL
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
-DONE, USAGE, INPUT, INCOMPLETE = 0, 2, 3, 4
-"""Exit codes; 1 is kept for budgets and comparisons."""
+DONE, DIFFERS, USAGE, INPUT, INCOMPLETE = 0, 1, 2, 3, 4
+"""Exit codes."""
 BUG, INTERRUPTED, CLOSED_PIPE = 70, 130, 141
 """Exit codes as systems have them: EX_SOFTWARE, and 128 + the number of the signal."""
 FORMATS = click.Choice(get_args(Format))
@@ -54,6 +56,9 @@ def main(args: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name need not fit the terminal's encoding
     state = _State()
+    log = logging.getLogger("graphcost")
+    log.addHandler(_NOTES)
+    log.setLevel(logging.INFO)
     try:
         with collector.paused():  # a command is short, and what it makes lives to its end
             return cli.main(args, "graphcost", obj=state, standalone_mode=False) or DONE
@@ -64,6 +69,17 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         _note(_message(fault))
         return _exit_code(fault)
+
+
+class _Notes(logging.Handler):
+    """Shows what the library logs as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message."""
+        _note(record.getMessage())
+
+
+_NOTES = _Notes(logging.INFO)
 
 
 def _message(fault: Exception) -> str:
@@ -133,6 +149,21 @@ def _values(context: click.Context, option: click.Parameter, values: Sequence[st
     return found
 
 
+_convention = click.option(
+    "--convention", default="graphcost", show_default=True, help="How to count, as `graphcost conventions` lists."
+)
+_dim = click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    callback=_sizes,
+    metavar="NAME=SIZE",
+    help="Give a dimension its size, or a Loop its turns: trips:NODE=7.",
+)
+_shape = click.option(
+    "--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=SIZES", help="Give an input its shape."
+)
+_trust = click.option("--trust", is_flag=True, help="Let a Keras file run the code that it brings along.")
 _format = click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="How to print.")
 
 
@@ -144,26 +175,12 @@ def _model_options(command: Command) -> Command:
     """Add what every command takes that reads a model."""
     for decorate in (
         _debug,
-        click.option(
-            "--convention",
-            default="graphcost",
-            show_default=True,
-            help="How to count, as `graphcost conventions` lists.",
-        ),
+        _convention,
         click.option(
             "--as-dtype", metavar="TYPE", help="Take every float as one of this type: fp16, bf16, fp8, int8 ..."
         ),
-        click.option(
-            "--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=SIZES", help="Give an input its shape."
-        ),
-        click.option(
-            "--dim",
-            "dims",
-            multiple=True,
-            callback=_sizes,
-            metavar="NAME=SIZE",
-            help="Give a dimension its size, or a Loop its turns: trips:NODE=7.",
-        ),
+        _shape,
+        _dim,
         click.option(
             "--value",
             "values",
@@ -172,6 +189,7 @@ def _model_options(command: Command) -> Command:
             metavar="INPUT=ELEMENTS",
             help="Give an input its elements, where they decide what runs.",
         ),
+        _trust,
         click.argument("model"),
     ):
         command = decorate(command)
@@ -257,6 +275,42 @@ def explain(*, model: str, node: str, **options: Any) -> None:
     NODE is an id as `analyze` lists it, a node's name, or the name of one of its outputs.
     """
     _print(str(graphcost.explain(model, node, **options)))
+
+
+@cli.command()
+@_debug
+@_convention
+@_shape
+@_dim
+@_trust
+@click.option(
+    "--fail-on", multiple=True, type=click.Choice(get_args(Aspect)), help="Exit with 1 if these differ. Repeatable."
+)
+@_format
+@click.argument("before")
+@click.argument("after")
+def compare(*, before: str, after: str, fail_on: tuple[str, ...], format_: Format, **options: Any) -> int:
+    """Tell what AFTER does otherwise than BEFORE, layer by layer: an export beside its Keras model, or any two."""
+    found = graphcost.compare(before, after, **options)
+    _print(compared.render(found, format_))
+    differing = sorted(found.differs_in.intersection(fail_on))
+    if differing:
+        _note(f"they differ in {' and '.join(differing)}")
+    return DIFFERS if differing else DONE
+
+
+@cli.command()
+@_debug
+@_shape
+@_trust
+@click.option("--verify", is_flag=True, help="Run both on the same random inputs and compare the outputs.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@click.argument("model")
+def convert(*, model: str, output: Path, **options: Any) -> int:
+    """Write the ONNX model of MODEL, a .keras or .h5 file or a SavedModel, with its weights."""
+    made = graphcost.convert(model, output, **options)
+    _print(listing.export(made))
+    return DONE if made.agrees else DIFFERS
 
 
 @cli.command()

@@ -24,7 +24,7 @@ GROUP = "graphcost.rules"
 """The group of entry points whose modules are imported before the first model is analysed."""
 
 
-def rule(  # noqa: PLR0913  # what a registry entry can say, each by its name
+def rule(  # what a registry entry can say, each by its name
     domain: str,
     op_type: str,
     signature: str = "",

@@ -58,6 +58,7 @@ def explain(
     convention: str = "graphcost",
     as_dtype: str | None = None,
     values: Mapping[str, Sequence[float] | float] | None = None,
+    trust: bool = False,
 ) -> Explanation:
     """Return where the numbers of one node come from.
 
@@ -68,7 +69,9 @@ def explain(
     >>> [(term.what, term.count) for term in found.row.cost.terms]
     [('X*W', 194688), ('+ B', 21632)]
     """
-    report = analyze(source, dims=dims, shapes=shapes, convention=convention, as_dtype=as_dtype, values=values)
+    report = analyze(
+        source, dims=dims, shapes=shapes, convention=convention, as_dtype=as_dtype, values=values, trust=trust
+    )
     row = _find(report.rows, node)
     call = row.cost.call
     bodies = {inner for body in row.cost.bodies for inner in body.nodes}

@@ -10,13 +10,14 @@ from graphcost.bounds import Bounds
 from graphcost.errors import GraphcostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from graphcost.call import Call
     from graphcost.convention import Convention
+    from graphcost.layers import LayerCost
     from graphcost.terms import Term
     from graphcost.totals import Latency, Memory, Weights, WorkIn
-    from graphcost.types import Node
+    from graphcost.types import Layer, Node, Type
 
 Severity = Literal["info", "warning", "error"]
 
@@ -148,8 +149,11 @@ class Row:
     """Bytes read."""
     written: Bounds
     """Bytes written."""
-    layer: str | None = None
-    """The layer it came from, where that is known."""
+
+    @property
+    def layer(self) -> str | None:
+        """The call of a layer that it comes from, where the graph says."""
+        return self.cost.node.layer
 
     @property
     def sums(self) -> Group:
@@ -249,6 +253,10 @@ class Report:
     """The dimensions that nobody bound."""
     findings: tuple[Finding, ...]
     """What else is worth knowing."""
+    layers: tuple[Layer, ...]
+    """The layers of the model that the graph was made from; empty where it names none."""
+    outputs: Mapping[str, Type]
+    """The types of the model's outputs."""
     unknown: tuple[str, ...]
     """Names of the values whose size is not known: a dimension, the element type or the length of a list is missing."""
 
@@ -282,22 +290,21 @@ class Report:
 
     def by_operator(self) -> tuple[Group, ...]:
         """Return the rows that are part of the sums, added up by operator."""
-        return self._by(lambda row: row.cost.node.operator)
-
-    def by_layer(self) -> tuple[Group, ...]:
-        """Return the rows that are part of the sums, added up by layer."""
-        return self._by(lambda row: row.layer or "")
-
-    def _by(self, key: Callable[[Row], str]) -> tuple[Group, ...]:
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             if row.parent is None and row.cost.status.is_per_run:
-                groups.setdefault(key(row), []).append(row)
+                groups.setdefault(row.cost.node.operator, []).append(row)
         return tuple(group(name, rows) for name, rows in groups.items())
+
+    def by_layer(self) -> tuple[LayerCost, ...]:
+        """Return what each layer costs, outer before inner; the first is the model itself."""
+        from graphcost.layers import by_layer  # noqa: PLC0415  # an import that runs upward, as those below
+
+        return by_layer(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it: schema 1, counts as integers, sizes in bytes, times in seconds."""
-        from graphcost.report import json  # noqa: PLC0415  # the one import that runs upward
+        from graphcost.report import json  # noqa: PLC0415  # as above
 
         return json.as_dict(self)
 

@@ -249,6 +249,8 @@ class Node:
     """Names of outer values that its subgraphs read."""
     overload: str = ""
     """Which of several functions of one name it calls."""
+    layer: str | None = None
+    """The call of a layer that it comes from, where the source says: `dense`, `dense#2` for the layer's second call."""
     proto: Any = field(default=None, repr=False)
     """The NodeProto it was read from, for type inference alone."""
 
@@ -296,6 +298,34 @@ FunctionKey = tuple[str, str, str]
 """A function's domain, name and overload."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of the model that a graph was made from."""
+
+    path: str
+    """Where it stands in the model: `encoder/dense`; empty for the model itself."""
+    class_name: str
+    """Its class."""
+    trainable: int | None
+    """Elements of its own weights that training changes, without those of the layers inside it; None: nobody says."""
+    frozen: int | None
+    """Elements of its own weights that training leaves; None: nobody says."""
+    outputs: tuple[tuple[TensorType, ...], ...]
+    """What each call of it returns; empty where it is never called."""
+    is_built: bool
+    """Whether it has the weights that it will have."""
+
+    @property
+    def name(self) -> str:
+        """Its own name, without those of the layers around it."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def depth(self) -> int:
+        """How many layers are around it."""
+        return self.path.count("/") + 1 if self.path else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model(Graph):
     """A graph together with what its file says about it."""
@@ -310,5 +340,7 @@ class Model(Graph):
     """The version of each domain that it imports."""
     functions: Mapping[FunctionKey, Function]
     """Its local functions."""
+    layers: tuple[Layer, ...] = ()
+    """The layers that it was made from, outer before inner, where the source says."""
     findings: tuple[Finding, ...] = ()
     """What was noticed while reading it."""

@@ -23,17 +23,19 @@ LAYERS = (
     {"conventions", "custom", "devices"},
     {"cost", "parameters", "patterns", "quantization", "recast", "tally"},
     {"memory", "rows", "state"},
-    {"latency"},
+    {"latency", "layers"},
     {"analysis"},
-    {"explanation", "operators"},
+    {"differences", "explanation", "export", "matching", "operators"},
+    {"comparison"},
     {"report"},
+    {"chart"},
     {"cli"},
     {"__main__", "__init__"},
 )
 """Each room may import from its own layer and those above it."""
 
-UPWARD = {("results", "report"), ("explanation", "report")}
-"""A Report and an Explanation print themselves through report/, locally."""
+UPWARD = {("results", "report"), ("results", "layers"), ("explanation", "report"), ("comparison", "report")}
+"""A Report, an Explanation and a Comparison print themselves through report/, locally; a Report knows its layers."""
 
 
 def _imports(path: Path):
@@ -79,9 +81,9 @@ def test_analysing_imports_neither_frameworks_nor_plotting():
 
 
 PUBLIC = {
-    "Arith", "Call", "DType", "Explanation", "GraphcostError", "IncompleteError", "InvalidModelError", "Report",
-    "SourceError", "TensorType", "Term", "UsageError", "analyze", "explain", "list_conventions", "list_devices",
-    "list_operators", "render", "rule", "work",
+    "Arith", "Call", "Comparison", "DType", "Explanation", "Export", "GraphcostError", "IncompleteError",
+    "InvalidModelError", "Report", "SourceError", "TensorType", "Term", "UsageError", "analyze", "compare", "convert",
+    "explain", "list_conventions", "list_devices", "list_operators", "render", "rule", "work",
 }  # fmt: skip
 """A promise to users: a name that goes is a line in the changelog."""
 

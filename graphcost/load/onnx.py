@@ -13,10 +13,10 @@ from google.protobuf.message import DecodeError
 from onnx import parser
 
 from graphcost.errors import InvalidModelError, SourceError
-from graphcost.load import external, names, protos, schema, wire
+from graphcost.load import external, names, origin, protos, schema, wire
 from graphcost.load.quote import shown
 from graphcost.results import Finding
-from graphcost.types import Function, Graph, Model, Node, Value
+from graphcost.types import Function, Graph, Model, Node, Value, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -100,6 +100,7 @@ def _read(proto: onnx.ModelProto, source: str, form: str, folder: Path | None, f
         producer=f"{proto.producer_name} {proto.producer_version}".strip(),
         opsets=reader.opsets,
         functions=functions,
+        layers=origin.layers(proto),
         findings=(
             *findings,
             *_import_findings("the model", proto.opset_import, reader.opsets),
@@ -240,7 +241,7 @@ class _Reader:
         values = {one.name: Value(one.name, "computed", protos.type_of(one.type)) for one in proto.value_info}
         values |= {one.name: Value(one.name, "computed", protos.type_of(one.type)) for one in proto.output}
         values |= {one.name: Value(one.name, "input", protos.type_of(one.type)) for one in proto.input}
-        stored = self._stored(proto)
+        stored = self._stored(proto) | _weights(proto)
         outputs = tuple(one.name for one in proto.output)
         nodes = _without_unread([self.node(one) for one in proto.node], outputs)
         self._depth -= 1
@@ -276,6 +277,7 @@ class _Reader:
             subgraphs=subgraphs,
             captures=_captures(subgraphs.values()) if subgraphs else (),
             overload=proto.overload,
+            layer=origin.entry(proto.metadata_props, origin.CALL) if proto.metadata_props else None,
             proto=proto,
         )
 
@@ -304,6 +306,16 @@ class _Reader:
         if domain not in self.opsets:
             self.opsets[domain] = schema.newest(domain)
         return self.opsets[domain]
+
+
+def _weights(proto: onnx.GraphProto) -> dict[str, Value]:
+    """Return the inputs that stand for weights which were left outside."""
+    found = {}
+    for one in proto.input:
+        if one.metadata_props and origin.entry(one.metadata_props, origin.VARIABLE) is not None:
+            declared = protos.type_of(one.type)
+            found[one.name] = Value(one.name, "initializer", declared, None, size_of(declared) or 0)
+    return found
 
 
 def _refuse_doubled(proto: onnx.NodeProto) -> None:

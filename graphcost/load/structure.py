@@ -15,7 +15,7 @@ from graphcost.types import TensorType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from graphcost.types import FunctionKey, Graph, Model, Node, Type
+    from graphcost.types import FunctionKey, Graph, Layer, Model, Node, Type, Value
 
 DYNAMIC = -1
 """What some exporters store as the size of a dimension that is not fixed."""
@@ -28,7 +28,7 @@ def check(model: Model) -> tuple[Finding, ...]:
     for graph in (model, *(function.graph for function in model.functions.values())):
         _refuse_broken_names(graph, ())
     _refuse_recursion(model)
-    return (*_dynamic_inputs(model), *_duplicate_names(model), *_unused_initializers(model))
+    return (*_dynamic_inputs(model), *_duplicate_names(model), *_unused_initializers(model), *_unused_layers(model))
 
 
 def _refuse_impossible_dims(name: str, declared: Type) -> None:
@@ -118,8 +118,32 @@ def _duplicate_names(model: Model) -> Iterator[Finding]:
         yield Finding("duplicate-name", "info", doubled[0], message)
 
 
+def _unused_layers(model: Model) -> Iterator[Finding]:
+    """Yield the layers that the model holds and never calls, those without weights left out unless they lack them."""
+    read = _read(model)
+    for layer in model.layers:
+        weights = [name for name, value in model.values.items() if _is_weight_of(layer, value)]
+        if layer.outputs or not read.isdisjoint(weights):
+            continue
+        if not layer.is_built:
+            message = f"this {layer.class_name} is never called, and so was never built: it has no weights and no part"
+            yield Finding("unused-layer", "warning", layer.path, message)
+        elif weights:
+            size = sum(model.values[name].stored_bytes for name in weights)
+            message = f"this {layer.class_name} is never called: its weights, {size} B, serve nothing"
+            yield Finding("unused-layer", "warning", layer.path, message)
+
+
+def _is_weight_of(layer: Layer, value: Value) -> bool:
+    return value.role == "initializer" and value.name.startswith(f"{layer.path}/")
+
+
+def _read(graph: Graph) -> set[str]:
+    return {name for node in graph.nodes for name in (*node.inputs, *node.captures)} | {*graph.outputs}
+
+
 def _unused_initializers(model: Model) -> Iterator[Finding]:
-    read = {name for node in model.nodes for name in (*node.inputs, *node.captures)} | {*model.outputs}
+    read = _read(model)
     for name, value in model.values.items():
         if value.role == "initializer" and name not in read:
             message = f"{value.type} is stored, {value.stored_bytes} B, and nothing reads it"

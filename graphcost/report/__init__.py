@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Format = Literal["table", "markdown", "csv", "json"]
 
 
-def render(  # noqa: PLR0913  # the options of the command line, one by one
+def render(  # the options of the command line, one by one
     report: Report,
     format_: Format = "table",
     *,

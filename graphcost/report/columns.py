@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from graphcost.convention import Convention
+    from graphcost.layers import LayerCost
     from graphcost.report.ink import Ink
     from graphcost.results import Group, Row, Status
     from graphcost.types import Type
@@ -37,6 +38,8 @@ class Line:
     """Why it is no part of the sums; empty where it is one."""
     whole: Bounds | None = None
     """The convention's total that it is a part of; None where it is none."""
+    layer: LayerCost | None = None
+    """The layer; None where it is none."""
 
     @property
     def gap(self) -> str:
@@ -52,12 +55,12 @@ class Column:
     """How the command line calls it."""
     show: Callable[[Line, Ink], str]
     """What a line shows in it."""
-    number: Number | None = None
+    number: Callable[[Line], Bounds | None] | None = None
     """The number behind it; None for a column of text."""
     heading: str = ""
     """What stands above it; empty for its name, or for what the convention counts."""
-    is_of_nodes: bool = False
-    """Whether only single nodes have it."""
+    of: tuple[str, ...] = ("node", "operator", "layer")
+    """What has it."""
 
     @property
     def is_number(self) -> bool:
@@ -72,7 +75,7 @@ class Column:
         """Return what lines are sorted by: numbers from the largest, texts from A."""
         if self.number is None:
             return 0, self.show(line, MACHINE)
-        found = self.number(line.sums)
+        found = self.number(line)
         return (1 if found is None else -found.best), ""
 
 
@@ -93,7 +96,27 @@ def find(name: str, convention: Convention) -> Column:
 
 def _text(name: str, show: Callable[[Row, Ink], str], heading: str = "") -> Column:
     """Return a column of text that only single nodes have."""
-    return Column(name, lambda line, ink: show(line.row, ink) if line.row else "", heading=heading, is_of_nodes=True)
+    return Column(name, lambda line, ink: show(line.row, ink) if line.row else "", heading=heading, of=("node",))
+
+
+def _of_layers(name: str, show: Callable[[LayerCost, Ink], str], heading: str = "") -> Column:
+    """Return a column of text that only layers have."""
+    return Column(name, lambda line, ink: show(line.layer, ink) if line.layer else "", heading=heading, of=("layer",))
+
+
+def _indented(one: LayerCost, ink: Ink) -> str:
+    """Return a layer's name behind two spaces for each layer around it, or its path."""
+    return "  " * (one.layer.depth - 1) + ink.name(one.layer.name) if ink.indents else ink.name(one.layer.path)
+
+
+def _returned(one: LayerCost, ink: Ink) -> str:
+    """Return the shapes of what a layer's first call returns, and how many calls there are where it isn't one."""
+    if one.layer.trainable is None:
+        return ""
+    calls = one.layer.outputs
+    if not calls:
+        return "never called"
+    return _shapes(calls[0], ink) + (f", {len(calls)} calls" if len(calls) > 1 else "")
 
 
 def _shapes(types: Iterable[Type | None], ink: Ink) -> str:
@@ -109,12 +132,19 @@ def _shape(type_: Type, ink: Ink) -> str:
 
 
 def _count(name: str, number: Number) -> Column:
-    return Column(name, lambda line, ink: _number(line, number(line.sums), ink.count), number)
+    return _measured(name, number, lambda ink: ink.count)
 
 
 def _size(name: str, number: Number, heading: str = "") -> Column:
     """Return a column of bytes; what a node without a rule reads and writes can be known."""
-    return Column(name, lambda line, ink: _number(line, number(line.sums), ink.size), number, heading)
+    return _measured(name, number, lambda ink: ink.size, heading)
+
+
+def _measured(name: str, number: Number, write: Callable[[Ink], Callable[[int], str]], heading: str = "") -> Column:
+    def show(line: Line, ink: Ink) -> str:
+        return _number(line, number(line.sums), write(ink))
+
+    return Column(name, show, lambda line: number(line.sums), heading)
 
 
 def _work(name: str, number: Number, heading: str = "") -> Column:
@@ -125,7 +155,22 @@ def _work(name: str, number: Number, heading: str = "") -> Column:
         is_none = found is None or not found.low
         return line.gap if line.gap and is_none else _number(line, found, ink.count)
 
-    return Column(name, show, number, heading)
+    return Column(name, show, lambda line: number(line.sums), heading)
+
+
+def _of_layer(
+    name: str, number: Callable[[LayerCost], Bounds | None], write: Callable[[Ink], Callable[[int], str]]
+) -> Column:
+    """Return a column of numbers that only layers have; empty where nobody says."""
+
+    def found(line: Line) -> Bounds | None:
+        return number(line.layer) if line.layer else None
+
+    def show(line: Line, ink: Ink) -> str:
+        bounds = found(line)
+        return "" if bounds is None else bounded(bounds, write(ink))
+
+    return Column(name, show, found, of=("layer",))
 
 
 def _number(line: Line, found: Bounds | None, write: Callable[[int], str]) -> str:
@@ -142,10 +187,23 @@ def _share(line: Line, _ink: Ink) -> str:
     return f"{line.mark} {share(line.sums.value, line.whole)}".strip()
 
 
+def _exactly(count: int | None) -> Bounds | None:
+    return None if count is None else Bounds.exactly(count)
+
+
+def _layer(line: Line, ink: Ink) -> str:
+    """Return the layer of a node, or a layer's own name."""
+    if line.layer:
+        return _indented(line.layer, ink)
+    return ink.name(line.row.layer or "") if line.row else ""
+
+
 _ALL = (
     _text("node", lambda row, ink: ink.name(row.id)),
     Column("operator", lambda line, ink: ink.name(line.operator)),
-    _text("layer", lambda row, ink: ink.name(row.layer or "")),
+    Column("layer", _layer, of=("node", "layer")),
+    _of_layers("class", lambda one, ink: ink.name(one.layer.class_name)),
+    _of_layers("output", _returned),
     _text("parent", lambda row, ink: ink.name(row.parent or "")),
     _text("times", lambda row, _ink: times(row.times)),
     Column("status", lambda line, _ink: line.status.value if line.status else ""),
@@ -153,12 +211,15 @@ _ALL = (
     _text("outputs", lambda row, ink: _shapes(row.cost.call.outputs, ink), "output"),
     _count("nodes", lambda sums: Bounds.exactly(sums.nodes)),
     _count("parameters", lambda sums: Bounds.exactly(sums.parameters)),
+    _of_layer("trainable", lambda one: _exactly(one.trainable), lambda ink: ink.count),
+    _of_layer("frozen", lambda one: _exactly(one.frozen), lambda ink: ink.count),
     _work("macs", lambda sums: sums.macs, "MACs"),
     _work("cost", lambda sums: sums.value),
     _size("bytes_read", lambda sums: sums.read, "read"),
     _size("bytes_written", lambda sums: sums.written, "written"),
     _size("bytes", lambda sums: sums.bytes),
-    Column("share", _share, lambda sums: sums.value),
+    _of_layer("activations", lambda one: one.activations if one.trainable is not None else None, lambda ink: ink.size),
+    Column("share", _share, lambda line: line.sums.value),
 )
 COLUMNS = {one.name: one for one in _ALL}
 """All columns that a table can have, by their names."""

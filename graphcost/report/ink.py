@@ -27,13 +27,15 @@ class Ink:
     """A number of parameters, multiply-accumulates or FLOPs."""
     size: Callable[[int], str] = units.size
     """A number of bytes."""
+    indents: bool = False
+    """Whether what is inside another is moved to the right, instead of being called by its whole path."""
 
     def with_every_digit(self) -> Ink:
         """Return the same with every digit, in groups of three."""
         return replace(self, count="{:,}".format, size="{:,}".format)
 
 
-TERMINAL = Ink(escape.name, escape.prose)
+TERMINAL = Ink(escape.name, escape.prose, indents=True)
 MARKDOWN = Ink(escape.markdown_name, escape.markdown_prose)
 MACHINE = Ink(escape.visible, escape.visible, str, str)
 """Every digit, and nothing else."""

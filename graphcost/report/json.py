@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graphcost.call import Call
+    from graphcost.layers import LayerCost
     from graphcost.results import Report, Row
     from graphcost.terms import Term
     from graphcost.types import Type
@@ -62,6 +63,7 @@ def _without_nodes(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "memory": _memory(report),
         "latency": [asdict(one) for one in report.latency],
+        "layers": [_layer(one) for one in report.by_layer()] if report.layers else [],
         "unpriced": list(report.unpriced),
         "unknown": list(report.unknown),
         "findings": [asdict(one) for one in report.findings],
@@ -79,11 +81,28 @@ def _model(report: Report) -> dict[str, Any]:
     }
 
 
+def _layer(one: LayerCost) -> dict[str, Any]:
+    value = one.sums.value
+    return {
+        "path": one.layer.path,
+        "class": one.layer.class_name,
+        "calls": len(one.layer.outputs),
+        "outputs": [dict(zip(("dtype", "shape"), _type(type_), strict=True)) for type_ in one.first_outputs],
+        "parameters": one.sums.parameters,
+        "trainable_parameters": one.trainable,
+        "macs": one.sums.macs.high,
+        "cost": None if value is None else value.high,
+        "bytes_read": one.sums.read.high,
+        "bytes_written": one.sums.written.high,
+        "activation_bytes": one.activations.high,
+    }
+
+
 def _totals(report: Report) -> dict[str, Any]:
     bounds, convention = report.bounds, report.settings.convention
     return {
         "parameters": report.total.parameters,
-        "trainable_parameters": None,
+        "trainable_parameters": sum(one.trainable or 0 for one in report.layers) if report.layers else None,
         "macs": bounds["macs"].best,
         "flops": bounds["flops"].best if "flops" in bounds else None,
         "cost": {

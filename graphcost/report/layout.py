@@ -40,7 +40,9 @@ def _tabulate(
     from tabulate import tabulate  # noqa: PLC0415  # takes 60 ms to import, and no help text needs it
 
     aligned = ["right" if one else "left" for one in is_number] or None
-    return tabulate(rows, headers=headers, tablefmt=style, colalign=aligned, disable_numparse=True)
+    return tabulate(
+        rows, headers=headers, tablefmt=style, colalign=aligned, disable_numparse=True, preserve_whitespace=True
+    )
 
 
 def fit(

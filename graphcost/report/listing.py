@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
+    from graphcost.export import Export
     from graphcost.operators import Operator
     from graphcost.report import Format
 
@@ -109,6 +110,15 @@ def _figures(one: Device) -> Iterator[tuple[str, Figure, str]]:
         yield "bandwidth", one.bandwidth, "B/s"
     if one.memory:
         yield "memory", one.memory, "B"
+
+
+def export(one: Export) -> str:
+    """Return what was written, in a line or two."""
+    written = f"{visible(str(one.path))}: {one.nodes} nodes, {units.size(one.bytes)}\n"
+    if one.difference is None:
+        return written
+    verdict = "agrees" if one.agrees else "differs"
+    return f"{written}onnxruntime {verdict}: outputs are at most {one.difference:.1e} of the largest apart\n"
 
 
 def _render(records: list[Record], format_: Format, width: int | None) -> str:

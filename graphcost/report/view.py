@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphcost.report.ink import Ink
     from graphcost.results import Report, Row
 
-By = Literal["node", "operator"]
+By = Literal["node", "operator", "layer"]
 
 READABLE = ("node", "operator", "outputs", "parameters", "macs", "cost", "bytes", "share")
 """The columns of a table for people."""
@@ -29,6 +29,10 @@ COMPLETE = (
     "bytes_read", "bytes_written",
 )  # fmt: skip
 """The columns of a table for machines."""
+_LAYER = ("layer", "class", "output", "parameters", "trainable", "macs", "cost", "activations", "share")
+"""The columns of a table of layers."""
+_SCOPE = ("layer", "parameters", "macs", "cost", "bytes", "share")
+"""The columns where layers are only scopes in the names of nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +84,25 @@ class Page:
 def select(report: Report, view: View, default: tuple[str, ...] = READABLE) -> Page:
     """Return what a view shows of a report; UsageError where it names a column that there isn't."""
     convention = report.settings.convention
-    chosen = [columns.find(name, convention) for name in view.columns or _suited(default, view.by, convention)]
+    chosen = [columns.find(name, convention) for name in view.columns or _suited(default, view.by, report)]
     for one in chosen:
-        if view.by == "operator" and one.is_of_nodes:
-            raise UsageError(f"by operator there is no column {one.name!r}: it belongs to single nodes")
+        if view.by not in one.of:
+            raise UsageError(f"by {view.by} there is no column {one.name!r}: it belongs to {' and '.join(one.of)}s")
     if view.top is not None and view.top < 0:
         raise UsageError(f"wants to show 0 lines or more, got {view.top}")
     lines, rest = _lines(report, view)
-    total = Line(report.total, whole=report.total.value)
+    model = report.by_layer()[0] if view.by == "layer" else None
+    total = Line(report.total, whole=report.total.value, layer=model)
     return Page(convention, [*chosen, *_missing(chosen, lines)], lines, [*rest, total])
 
 
-def _suited(names: tuple[str, ...], by: By, convention: Convention) -> list[str]:
+def _suited(names: tuple[str, ...], by: By, report: Report) -> list[str]:
     """Return the columns that suit: an operator has fewer; people read MACs once where the convention counts them."""
-    left_out = {"macs"} if names is READABLE and convention.unit == "MAC" else set()
+    left_out = {"macs"} if names is READABLE and report.settings.convention.unit == "MAC" else set()
+    if by == "layer":
+        names = _LAYER if len(report.layers) > 1 else _SCOPE
     if by == "operator":
-        left_out |= {"status", *(one.name for one in COLUMNS.values() if one.is_of_nodes)}
+        left_out |= {"status", *(one.name for one in COLUMNS.values() if by not in one.of)}
         names = ("operator", "nodes", *(name for name in names if name != "operator"))
     return [name for name in names if name not in left_out]
 
@@ -114,7 +121,7 @@ def _missing(chosen: Iterable[Column], lines: Iterable[Line]) -> Iterator[Column
 
 def _lines(report: Report, view: View) -> tuple[list[Line], list[Line]]:
     """Return the lines that are shown, and what the hidden ones add up to, if any are hidden."""
-    blocks = _sorted(_nodes(report, view.depth) if view.by == "node" else _operators(report), report, view)
+    blocks = _sorted(_blocks(report, view), report, view)
     cut = len(blocks) if view.top is None else view.top
     shown = [line for block in blocks[:cut] for line in block]
     if view.by == "operator":
@@ -122,9 +129,16 @@ def _lines(report: Report, view: View) -> tuple[list[Line], list[Line]]:
     hidden = [block[0].sums for block in blocks[cut:]]
     if not hidden:
         return shown, []
-    rows = (row for one in hidden for row in one.rows)
+    seen = {row.id for line in shown for row in line.sums.rows}
+    rows = {row.id: row for one in hidden for row in one.rows if row.id not in seen}.values()
     rest = summed(f"… and {len(hidden)} more", rows, report.settings.convention)
     return shown, [Line(rest, whole=report.total.value)]
+
+
+def _blocks(report: Report, view: View) -> list[list[Line]]:
+    if view.by == "node":
+        return _nodes(report, view.depth)
+    return _operators(report) if view.by == "operator" else _layers(report, view.depth)
 
 
 def _sorted(blocks: list[list[Line]], report: Report, view: View) -> list[list[Line]]:
@@ -166,6 +180,16 @@ def _whole(status: Status, report: Report) -> Bounds | None:
 def _operators(report: Report) -> list[list[Line]]:
     gaps = {row.cost.node.operator: row.cost.status for row in reversed(report.total.rows) if row.cost.status.is_open}
     return [[Line(one, one.name, gaps.get(one.name), whole=report.total.value)] for one in report.by_operator()]
+
+
+def _layers(report: Report, depth: int | None) -> list[list[Line]]:
+    """Return a line for each layer; the first, the model itself, is the total."""
+    _model, *layers = report.by_layer()
+    return [
+        [Line(one.sums, layer=one, whole=report.total.value)]
+        for one in layers
+        if depth is None or one.layer.depth <= depth + 1
+    ]
 
 
 def _apart(report: Report) -> Iterator[Line]:

@@ -1,0 +1,153 @@
+"""Report -> layers: what each layer of the model costs, together with the layers inside it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.rows import summed
+from graphcost.types import Layer, TensorType, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from graphcost.call import TypedGraph
+    from graphcost.results import Group, Report, Row
+    from graphcost.types import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What a layer costs, the layers inside it included."""
+
+    layer: Layer
+    """The layer."""
+    sums: Group
+    """Its numbers; the rows are those of its nodes."""
+    trainable: int | None
+    """Elements of the weights that training changes; None where nobody says which these are."""
+    frozen: int | None
+    """Elements of the weights that training leaves."""
+    activations: Bounds
+    """Bytes that it returns, or the innermost layers in it return, call by call; a name for its input counts too."""
+
+    @property
+    def first_outputs(self) -> tuple[TensorType, ...]:
+        """The types of what its first call returns; empty where it is never called."""
+        return next(iter(self.layer.outputs), ())
+
+
+def by_layer(report: Report) -> tuple[LayerCost, ...]:
+    """Return what each layer costs, outer before inner.
+
+    The layers are those of the model that the graph was made from, the first of them that model itself; where the
+    graph names none, the scopes in the names of its nodes.
+    """
+    top = [row for row in report.rows if row.parent is None]
+    layers = report.layers if len(report.layers) > 1 else (*report.layers, *_scopes(top)[len(report.layers) :])
+    known = {layer.path for layer in layers}
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for row in top:
+        for path in _around(path_of(row)):
+            if path in known:
+                rows[path].append(row)
+    tree = _Tree(layers)
+    return tuple(_cost(layer, rows[layer.path], tree, report) for layer in layers)
+
+
+def parameters(layers: Iterable[Layer]) -> int | None:
+    """Return how many parameters layers say that they have; None where one doesn't say, or there is none."""
+    own = [one.trainable + one.frozen for one in layers if one.trainable is not None and one.frozen is not None]
+    return sum(own) if own else None
+
+
+def sized(layers: Iterable[Layer], graph: Graph, typed: TypedGraph) -> tuple[Layer, ...]:
+    """Return layers whose outputs have the sizes that the inputs' symbolic dimensions were given."""
+    sizes = _sizes(graph, typed)
+    return tuple(
+        replace(one, outputs=tuple(tuple(_sized(type_, sizes) for type_ in call) for call in one.outputs))
+        for one in layers
+    )
+
+
+def _sizes(graph: Graph, typed: TypedGraph) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in graph.inputs:
+        declared, bound = graph.values[name].type, typed.type_of(name)
+        if isinstance(declared, TensorType) and isinstance(bound, TensorType):
+            pairs = zip(declared.shape or (), bound.shape or (), strict=False)
+            found |= {dim: size for dim, size in pairs if isinstance(dim, str) and isinstance(size, int)}
+    return found
+
+
+def _sized(type_: TensorType, sizes: Mapping[str, int]) -> TensorType:
+    if type_.shape is None:
+        return type_
+    return TensorType(type_.dtype, tuple(sizes.get(dim) if isinstance(dim, str) else dim for dim in type_.shape))
+
+
+def path_of(row: Row) -> str:
+    """Return the path of the layer of a row: as the graph says it, else the scope in the node's name."""
+    if row.layer is not None:
+        return row.layer.partition("#")[0]
+    return row.cost.node.name.strip("/").rpartition("/")[0]
+
+
+def _around(path: str) -> list[str]:
+    """Return a path and those of all layers around it, the model's own, which is empty, first."""
+    ends = [place for place, letter in enumerate(path) if letter == "/"]
+    return ["", *(path[:end] for end in ends), path] if path else [""]
+
+
+def _scopes(rows: Iterable[Row]) -> tuple[Layer, ...]:
+    """Return the scopes that rows name, each before those inside it."""
+    inside: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        for outer, inner in pairwise(_around(path_of(row))):
+            inside[outer][inner] = None
+    found, left = [], [""]
+    while left:
+        path = left.pop()
+        found.append(Layer(path, "", None, None, (), is_built=True))
+        left.extend(reversed(inside[path]))
+    return tuple(found)
+
+
+class _Tree:
+    """What layers say of themselves, added up from the inside."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        """Take layers in any order."""
+        self.trainable: dict[str, int] = defaultdict(int)
+        self.frozen: dict[str, int] = defaultdict(int)
+        self.activations: dict[str, Bounds] = defaultdict(lambda: NOTHING)
+        outer = {path for layer in layers if layer.outputs for path in _around(layer.path)[:-1]}
+        for layer in layers:
+            returned = NOTHING if layer.path in outer else _returned(layer)
+            for path in _around(layer.path):
+                self.trainable[path] += layer.trainable or 0
+                self.frozen[path] += layer.frozen or 0
+                self.activations[path] += returned
+
+
+def _returned(layer: Layer) -> Bounds:
+    if layer.trainable is None and not layer.outputs:
+        return UNBOUNDED  # a scope: nobody says what comes out of it
+    sizes = [size_of(type_) for call in layer.outputs for type_ in call]
+    known = sum(filter(None, sizes))
+    return Bounds(known, None if None in sizes else known)
+
+
+def _cost(layer: Layer, rows: Sequence[Row], tree: _Tree, report: Report) -> LayerCost:
+    sums = summed(layer.name, rows, report.settings.convention)
+    if sums.value is None and not sums.rows:
+        sums = replace(sums, value=NOTHING)  # preparation alone: nothing of it runs
+    if layer.trainable is None:
+        return LayerCost(layer, sums, None, None, tree.activations[layer.path])
+    trainable, frozen = tree.trainable[layer.path], tree.frozen[layer.path]
+    return LayerCost(
+        layer, replace(sums, parameters=trainable + frozen), trainable, frozen, tree.activations[layer.path]
+    )

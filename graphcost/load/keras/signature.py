@@ -1,0 +1,123 @@
+"""How a source is called: the names, shapes and types of what it takes."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from graphcost.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Shapes = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a source is called, with one tensor per input."""
+
+    call: Callable[..., Any]
+    """Takes one tensor per input."""
+    specs: tuple[Any, ...]
+    """Their TensorSpecs, by name."""
+
+
+def signature(source: Any, shapes: Shapes) -> Signature:
+    """Return how a source is called: by its own inputs, else by those that it was built with, else by `shapes`."""
+    if hasattr(source, "structured_input_signature"):
+        return _concrete(source)
+    model = getattr(source, "_functional", None) or source
+    if getattr(model, "_inputs_struct", None) is not None:
+        return _functional(source, model)
+    given = _declared(source) or _built(source) or _given(source, shapes)
+    names = list(given)
+
+    def call(*tensors: Any) -> Any:
+        return source(*tensors) if len(tensors) == 1 else source(**dict(zip(names, tensors, strict=True)))
+
+    return Signature(call, tuple(given.values()))
+
+
+def _concrete(function: Any) -> Signature:
+    """Return how a function of a SavedModel is called: by the names of its inputs."""
+    given = function.structured_input_signature[1]
+    specs = tuple(tf.TensorSpec(one.shape, one.dtype, name=name) for name, one in given.items())
+
+    def call(*tensors: Any) -> Any:
+        return function(**{name: tf.convert_to_tensor(one) for name, one in zip(given, tensors, strict=True)})
+
+    return Signature(call, specs)
+
+
+def _functional(source: Any, model: Any) -> Signature:
+    inputs = keras.tree.flatten(model._inputs_struct)
+    specs = tuple(tf.TensorSpec(_free_batch(one.shape), one.dtype, name=one.name) for one in inputs)
+
+    def call(*tensors: Any) -> Any:
+        return source(keras.tree.pack_sequence_as(model._inputs_struct, list(tensors)))
+
+    return Signature(call, specs)
+
+
+def _declared(source: Any) -> dict[str, Any]:
+    """Return the input signature that a tf.function has."""
+    function = source if hasattr(source, "input_signature") else getattr(source, "__call__", None)  # noqa: B004
+    declared = getattr(function, "input_signature", None) or ()
+    return {one.name or f"input_{place}": one for place, one in enumerate(declared)}
+
+
+def _built(source: Any) -> dict[str, Any]:
+    """Return the shapes with which a subclassed Keras model was built."""
+    shapes = getattr(source, "_build_shapes_dict", None) or {}
+    found = {}
+    for name, shape in shapes.items():
+        if not _is_shape(shape):
+            return {}
+        short = name.removesuffix("_shape")
+        found[short] = tf.TensorSpec(_free_batch(shape), _input_dtype(source), name=short)
+    return found
+
+
+def _given(source: Any, shapes: Shapes) -> dict[str, Any]:
+    if not shapes:
+        raise UsageError(
+            f"{name_of(source)} was never built: say its input's shape with --shape {_parameter(source)}=..."
+        )
+    return {name: tf.TensorSpec(_free_batch(shape), _input_dtype(source), name=name) for name, shape in shapes.items()}
+
+
+def _parameter(source: Any) -> str:
+    """Return the name of the first parameter of a source's call."""
+    call = source.call if hasattr(source, "call") else source
+    try:
+        return next(iter(inspect.signature(call).parameters), "inputs")
+    except (TypeError, ValueError):
+        return "inputs"
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list | tuple) and all(one is None or isinstance(one, int) for one in shape)
+
+
+def _free_batch(shape: Sequence[int | None]) -> list[int | None]:
+    """Return a shape whose first dimension is free: a batch of 1 changes the graph that tf2onnx makes."""
+    return [None, *shape[1:]] if len(shape) else []
+
+
+def _input_dtype(source: Any) -> Any:
+    return getattr(source, "input_dtype", None) or tf.float32
+
+
+def name_of(source: Any) -> str:
+    """Return what a source is called: its name, or its class."""
+    return getattr(source, "name", None) or type(source).__name__
+
+
+def first_line(fault: Exception) -> str:
+    """Return the first line of what an error says, or what it is called."""
+    return next((line for line in str(fault).splitlines() if line.strip()), type(fault).__name__)

@@ -1,0 +1,71 @@
+"""What a graph says about the layers it was made of, in metadata: which each node comes from, and their tree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from graphcost.types import DType, Layer, TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import onnx
+
+    from graphcost.types import Dim
+
+CALL = "graphcost.layer"
+"""A node's layer by its path, `#2` behind it for the layer's second call."""
+VARIABLE = "graphcost.variable"
+"""Says of an input that it is a weight, and which layer owns it."""
+BATCH = "batch"
+"""What the free first dimension of an input is called."""
+LAYERS = "graphcost.layers"
+"""The model's layers, as JSON."""
+
+
+def entry(entries: Iterable[onnx.StringStringEntryProto], key: str) -> str | None:
+    """Return the value of a key; None where there is none."""
+    return next((one.value for one in entries if one.key == key), None)
+
+
+def say_layers(proto: onnx.ModelProto, layers: Iterable[Layer]) -> None:
+    """Write the layers of a model into its metadata."""
+    records = [
+        {
+            **asdict(one),
+            "outputs": [[[type_.dtype and type_.dtype.value, type_.shape] for type_ in call] for call in one.outputs],
+        }
+        for one in layers
+    ]
+    proto.metadata_props.add(key=LAYERS, value=json.dumps(records))
+
+
+def layers(proto: onnx.ModelProto) -> tuple[Layer, ...]:
+    """Return the layers that a model names; none where it names none, or says so in a way that can't be read."""
+    text = entry(proto.metadata_props, LAYERS)
+    try:
+        return tuple(map(_layer, json.loads(text))) if text else ()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ()
+
+
+def _layer(record: dict[str, Any]) -> Layer:
+    calls = tuple(tuple(_type(*one) for one in call) for call in record["outputs"])
+    return Layer(
+        path=str(record["path"]),
+        class_name=str(record["class_name"]),
+        trainable=_count(record["trainable"]),
+        frozen=_count(record["frozen"]),
+        outputs=calls,
+        is_built=bool(record["is_built"]),
+    )
+
+
+def _count(found: Any) -> int | None:
+    return None if found is None else int(found)
+
+
+def _type(dtype: str | None, shape: list[Dim] | None) -> TensorType:
+    return TensorType(DType(dtype) if dtype else None, None if shape is None else tuple(shape))
