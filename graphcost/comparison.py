@@ -143,7 +143,7 @@ def _compared(before: Report, after: Report) -> Comparison:
         stated = None if layer is None else parameters([layer])
         sides = _side(path, olds[path], stated), _side(path, news[path], None)
         if any(one.rows or one.parameters for one in sides):
-            found = tuple(differences_of(path, *sides, writers))
+            found = tuple(differences_of(path, *sides, (layer and layer.weights) or (), writers))
             pairs.append(Pair(path, layer.class_name if layer else "", *sides, tuple({one.kind: 0 for one in found})))
             differences.extend(found)
     return Comparison(before, after, tuple(pairs), (*differences, *_shapes(before, after)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from graphcost.results import Status
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from graphcost.results import Group, Row
+    from graphcost.types import Weight
 
 Kind = Literal[
     "folded", "dropped", "fused", "split", "duplicated", "rewritten", "inserted", "removed", "parameters", "shape"
 ]
 
 
+MOST_WEIGHTS = 4
+"""How many weights are tried together to find out which are gone."""
 Aspect = Literal["parameters", "flops", "shape"]
 """What a comparison can fail on."""
 
@@ -34,11 +38,17 @@ class Difference:
     """One sentence: what was there, and what is there."""
 
 
-def differences_of(path: str, before: Group, after: Group, writers: Mapping[str, str]) -> Iterator[Difference]:
-    """Yield what happened to a layer; `writers` gives the layer that computes each value of the first model."""
+def differences_of(
+    path: str, before: Group, after: Group, weights: Sequence[Weight], writers: Mapping[str, str]
+) -> Iterator[Difference]:
+    """Yield what happened to a layer.
+
+    `weights` are those of the layer, as far as they are known; `writers` gives the layer that computes each value of
+    the first model.
+    """
     yield from _of_work(path, before, after, writers)
     yield from _of_movement(path, before, after)
-    yield from _of_parameters(path, before, after)
+    yield from _of_parameters(path, before, after, weights)
 
 
 def _of_work(path: str, before: Group, after: Group, writers: Mapping[str, str]) -> Iterator[Difference]:
@@ -74,22 +84,30 @@ def _of_movement(path: str, before: Group, after: Group) -> Iterator[Difference]
         yield Difference("removed", path, f"removed, and computed nothing: {_listed(gone)}")
 
 
-def _of_parameters(path: str, before: Group, after: Group) -> Iterator[Difference]:
+def _of_parameters(path: str, before: Group, after: Group, weights: Sequence[Weight]) -> Iterator[Difference]:
     lost = before.parameters - after.parameters
     if not lost:
         return
+    change = f"{before.parameters:,} -> {after.parameters:,} parameters"
     if lost < 0:
-        message = f"{-lost:,} more parameters: {before.parameters:,} -> {after.parameters:,}"
+        message = f"{change}: it holds what was another layer's, or what was computed from weights"
     elif not _computing(after.rows) and _computing(before.rows):
-        message = f"its {lost:,} parameters are gone with its nodes: what they did is in the weights of its neighbour"
-    elif not after.parameters:
-        message = f"its {lost:,} parameters are gone: nothing reads them, or they are constants of another layer now"
+        message = f"{change}: they are gone with its nodes, into the weights of its neighbour"
     else:
-        message = (
-            f"{before.parameters:,} -> {after.parameters:,} parameters: exporters drop a bias of zeros, store equal"
-            " weights once, and make a scale and a shift of moving statistics"
-        )
+        message = f"{change}: {_reason(lost, weights)}"
     yield Difference("parameters", path, message)
+
+
+def _reason(lost: int, weights: Sequence[Weight]) -> str:
+    """Return why so many elements are not there any more, as far as the weights' names tell."""
+    if any(one.name.startswith("moving_") for one in weights):
+        return "its moving statistics were made a scale and a shift beforehand"
+    sets = (chosen for size in range(1, min(len(weights), MOST_WEIGHTS) + 1) for chosen in combinations(weights, size))
+    fitting = [chosen for chosen in sets if sum(one.elements for one in chosen) == lost]
+    if len(fitting) == 1:
+        gone = " and ".join(one.name for one in fitting[0])
+        return f"{gone} is not stored: it is zero, or equal to another weight, or nothing reads it"
+    return "weights that are zero, equal to others or read by nothing are not stored"
 
 
 def _computing(rows: Sequence[Row]) -> list[Row]:

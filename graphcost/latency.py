@@ -20,6 +20,8 @@ from graphcost.totals import Latency
 from graphcost.types import size_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from graphcost.call import Call, TypedGraph
     from graphcost.convention import Convention
     from graphcost.devices import Device, Figure
@@ -46,15 +48,37 @@ def flat(device: Device, rate: Figure, value: Bounds | None, convention: Convent
 def roofline(device: Device, nodes: tuple[NodeCost, ...], typed: TypedGraph) -> Latency:
     """Return max(FLOPs / peak, bytes / bandwidth), a lower bound; `nodes` are those of the graph."""
     needed = _needed(typed)
-    working = [one for one in nodes if one.node in needed]
+    return _bound(device, [one for one in nodes if one.node in needed], compulsory_bytes(typed))
+
+
+def of_part(device: Device, nodes: Sequence[NodeCost], value: Bounds | None, convention: Convention) -> Latency | None:
+    """Return how long some of the nodes take: what `flat` says of their FLOPs; of a roofline, a lower bound.
+
+    The bytes are those of the weights that the nodes read, each once. None where the convention counts none of them.
+    """
+    if device.rate:
+        return None if value is None else flat(device, device.rate, value, convention)
+    return _bound(device, nodes, sum(_weights_read(nodes).values()))
+
+
+def _weights_read(nodes: Iterable[NodeCost]) -> dict[str, int]:
+    """Return the bytes of what nodes read that is known before any run, by name; of a part, of that part."""
+    found: dict[str, int] = {}
+    for one in nodes:
+        names = zip(one.node.inputs, one.call.inputs, one.call.stages, strict=True)
+        sizes = {name: size_of(type_) or 0 for name, type_, stage in names if stage is Stage.PREPARATION}
+        found |= {name: min(size, one.read.low) for name, size in sizes.items()}
+    return found
+
+
+def _bound(device: Device, nodes: Sequence[NodeCost], bytes_: int) -> Latency:
     highest = max((figure.value for figure in device.peak.values()), default=0.0)
-    compute = memory = 0.0
-    for dtype in dtypes(working):
+    compute = 0.0
+    for dtype in dtypes(nodes):
         peak = device.peak.get(dtype.value) if dtype else None
-        flops = (Tally(flops_in(dtype)).nodes(working) or NOTHING).low
+        flops = (Tally(flops_in(dtype)).nodes(nodes) or NOTHING).low
         compute = max(compute, flops / (peak.value if peak else highest))  # no type is faster than the fastest
-    if device.bandwidth:
-        memory = compulsory_bytes(typed) / device.bandwidth.value
+    memory = bytes_ / device.bandwidth.value if device.bandwidth else 0.0
     return Latency(device.name, max(compute, memory), "compute" if compute >= memory else "memory", "datasheet")
 
 

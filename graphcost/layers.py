@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from graphcost import devices
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
+from graphcost.latency import of_part
 from graphcost.rows import summed
 from graphcost.types import Layer, TensorType, size_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from graphcost.call import TypedGraph
     from graphcost.results import Group, Report, Row
+    from graphcost.totals import Latency
     from graphcost.types import Graph
 
 
@@ -33,6 +36,8 @@ class LayerCost:
     """Elements of the weights that training leaves."""
     activations: Bounds
     """Bytes that it returns, or the innermost layers in it return, call by call; a name for its input counts too."""
+    latency: tuple[Latency, ...]
+    """How long it takes on each device that was asked for and can say."""
 
     @property
     def first_outputs(self) -> tuple[TensorType, ...]:
@@ -111,7 +116,7 @@ def _scopes(rows: Iterable[Row]) -> tuple[Layer, ...]:
     found, left = [], [""]
     while left:
         path = left.pop()
-        found.append(Layer(path, "", None, None, (), is_built=True))
+        found.append(Layer(path, "", None, (), is_built=True))
         left.extend(reversed(inside[path]))
     return tuple(found)
 
@@ -145,9 +150,11 @@ def _cost(layer: Layer, rows: Sequence[Row], tree: _Tree, report: Report) -> Lay
     sums = summed(layer.name, rows, report.settings.convention)
     if sums.value is None and not sums.rows:
         sums = replace(sums, value=NOTHING)  # preparation alone: nothing of it runs
+    convention, costs = report.settings.convention, [row.cost for row in sums.rows]
+    found = (of_part(devices.find(name), costs, sums.value, convention) for name in report.settings.devices)
+    latency = tuple(one for one in found if one)
     if layer.trainable is None:
-        return LayerCost(layer, sums, None, None, tree.activations[layer.path])
+        return LayerCost(layer, sums, None, None, tree.activations[layer.path], latency)
     trainable, frozen = tree.trainable[layer.path], tree.frozen[layer.path]
-    return LayerCost(
-        layer, replace(sums, parameters=trainable + frozen), trainable, frozen, tree.activations[layer.path]
-    )
+    sums = replace(sums, parameters=trainable + frozen)
+    return LayerCost(layer, sums, trainable, frozen, tree.activations[layer.path], latency)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from graphcost.bounds import NOTHING
 from graphcost.layers import path_of
+from graphcost.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from graphcost.results import Row
 
@@ -23,7 +24,7 @@ def matched(rows: Sequence[Row], others: Sequence[Row], paths: set[str]) -> dict
     A row that says its layer is believed. Else the scope in its name is looked up among those of the others; where
     that finds too few, products are aligned in order. What is left goes to the node that it reads or is read by.
     """
-    found = {row.id: path for row in rows if (path := row.layer and row.layer.partition("#")[0]) in paths}
+    found = {row.id: path for row in rows if row.layer and (path := row.layer.partition("#")[0]) in paths}
     if not found:
         found = _by_scope(rows, others)
     if len(found) < ENOUGH * len(rows):
@@ -36,7 +37,9 @@ def _by_scope(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, str]:
     scopes = {scope: path_of(row) for row in others if (scope := row.cost.node.name.rpartition("/")[0])}
     found = {}
     for row in rows:
-        path = _look_up(row.cost.node.name.strip("/").split("/")[:-1], scopes)
+        names = (row.cost.node.name, *row.cost.node.outputs)
+        paths = (_look_up(name.strip("/").split("/")[:-1], scopes) for name in names)
+        path = next((one for one in paths if one is not None), None)
         if path is not None:
             found[row.id] = path
     return found
@@ -65,17 +68,24 @@ def _by_product(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, str]:
 
 
 def _spread(rows: Sequence[Row], found: dict[str, str]) -> None:
-    """Give what has no layer that of a node whose value it reads, else of one that reads its value."""
+    """Give what has no layer that of a neighbour: of its reader what only moves elements, of its writer the rest."""
+    _from_readers(list(reversed(rows)), found, lambda row: row.cost.status is Status.FREE)
     writers: dict[str, str] = {}
     for row in rows:
         if row.id not in found:
             path = next((writers[name] for name in row.cost.node.inputs if name in writers), None)
-            if path is not None:
-                found[row.id] = path
-        if row.id in found:
-            writers.update(dict.fromkeys(row.cost.node.outputs, found[row.id]))
+            found |= {} if path is None else {row.id: path}
+        writers |= dict.fromkeys(row.cost.node.outputs, found[row.id]) if row.id in found else {}
+    _from_readers(list(reversed(rows)), found, lambda _row: True)
+    for row in rows:
+        found.setdefault(row.id, "")
+
+
+def _from_readers(rows: Sequence[Row], found: dict[str, str], takes: Callable[[Row], bool]) -> None:
+    """Give some of the rows, the last first, the layer of a row that reads their value."""
     readers: dict[str, str] = {}
-    for row in reversed(rows):
-        if row.id not in found:
-            found[row.id] = next((readers[name] for name in row.cost.node.outputs if name in readers), "")
-        readers.update(dict.fromkeys(row.cost.node.inputs, found[row.id]))
+    for row in rows:
+        if row.id not in found and takes(row):
+            path = next((readers[name] for name in row.cost.node.outputs if name in readers), None)
+            found |= {} if path is None else {row.id: path}
+        readers |= dict.fromkeys(row.cost.node.inputs, found[row.id]) if row.id in found else {}

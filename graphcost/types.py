@@ -299,6 +299,18 @@ FunctionKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight of a layer."""
+
+    name: str
+    """What the layer calls it: `kernel`."""
+    elements: int
+    """How many numbers it holds."""
+    is_trainable: bool
+    """Whether training changes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """A layer of the model that a graph was made from."""
 
@@ -306,10 +318,8 @@ class Layer:
     """Where it stands in the model: `encoder/dense`; empty for the model itself."""
     class_name: str
     """Its class."""
-    trainable: int | None
-    """Elements of its own weights that training changes, without those of the layers inside it; None: nobody says."""
-    frozen: int | None
-    """Elements of its own weights that training leaves; None: nobody says."""
+    weights: tuple[Weight, ...] | None
+    """Its own weights, without those of the layers inside it; None where nobody says."""
     outputs: tuple[tuple[TensorType, ...], ...]
     """What each call of it returns; empty where it is never called."""
     is_built: bool
@@ -319,6 +329,16 @@ class Layer:
     def name(self) -> str:
         """Its own name, without those of the layers around it."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def trainable(self) -> int | None:
+        """Elements of its own weights that training changes; None where nobody says."""
+        return None if self.weights is None else sum(one.elements for one in self.weights if one.is_trainable)
+
+    @property
+    def frozen(self) -> int | None:
+        """Elements of its own weights that training leaves; None where nobody says."""
+        return None if self.weights is None else sum(one.elements for one in self.weights if not one.is_trainable)
 
     @property
     def depth(self) -> int:

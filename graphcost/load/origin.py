@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from graphcost.types import DType, Layer, TensorType
+from graphcost.types import DType, Layer, TensorType, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,15 +31,20 @@ def entry(entries: Iterable[onnx.StringStringEntryProto], key: str) -> str | Non
 
 
 def say_layers(proto: onnx.ModelProto, layers: Iterable[Layer]) -> None:
-    """Write the layers of a model into its metadata."""
-    records = [
-        {
-            **asdict(one),
-            "outputs": [[[type_.dtype and type_.dtype.value, type_.shape] for type_ in call] for call in one.outputs],
-        }
-        for one in layers
-    ]
+    """Write the layers of a model into its metadata, in the place of what it says of them."""
+    kept = [one for one in proto.metadata_props if one.key != LAYERS]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    records = [{**asdict(one), "weights": _weights(one), "outputs": _outputs(one)} for one in layers]
     proto.metadata_props.add(key=LAYERS, value=json.dumps(records))
+
+
+def _weights(layer: Layer) -> list[list[Any]] | None:
+    return None if layer.weights is None else [[one.name, one.elements, one.is_trainable] for one in layer.weights]
+
+
+def _outputs(layer: Layer) -> list[Any]:
+    return [[[one.dtype and one.dtype.value, one.shape] for one in call] for call in layer.outputs]
 
 
 def layers(proto: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -56,15 +61,10 @@ def _layer(record: dict[str, Any]) -> Layer:
     return Layer(
         path=str(record["path"]),
         class_name=str(record["class_name"]),
-        trainable=_count(record["trainable"]),
-        frozen=_count(record["frozen"]),
+        weights=None if record["weights"] is None else tuple(Weight(*one) for one in record["weights"]),
         outputs=calls,
         is_built=bool(record["is_built"]),
     )
-
-
-def _count(found: Any) -> int | None:
-    return None if found is None else int(found)
 
 
 def _type(dtype: str | None, shape: list[Dim] | None) -> TensorType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphcost import units
 from graphcost.bounds import UNBOUNDED, Bounds
 from graphcost.errors import UsageError
 from graphcost.report.ink import MACHINE, bounded, share, times
@@ -198,6 +199,12 @@ def _layer(line: Line, ink: Ink) -> str:
     return ink.name(line.row.layer or "") if line.row else ""
 
 
+def _latency(line: Line, _ink: Ink) -> str:
+    """Return the time on each device, in the order in which they were asked for."""
+    found = line.layer.latency if line.layer else ()
+    return " / ".join(f"{'>= ' if one.is_lower_bound else ''}{units.seconds(one.seconds)}" for one in found)
+
+
 _ALL = (
     _text("node", lambda row, ink: ink.name(row.id)),
     Column("operator", lambda line, ink: ink.name(line.operator)),
@@ -219,6 +226,7 @@ _ALL = (
     _size("bytes_written", lambda sums: sums.written, "written"),
     _size("bytes", lambda sums: sums.bytes),
     _of_layer("activations", lambda one: one.activations if one.trainable is not None else None, lambda ink: ink.size),
+    Column("latency", _latency, lambda _line: None, of=("layer",)),
     Column("share", _share, lambda line: line.sums.value),
 )
 COLUMNS = {one.name: one for one in _ALL}

@@ -97,6 +97,8 @@ def _both(old: str, new: str) -> str:
 def _totals(found: Comparison) -> Iterator[str]:
     """Yield the totals that differ, and those that people ask for."""
     for name, (old, new) in found.totals.items():
+        if name == "cost" and "flops" in found.totals:
+            continue
         if old != new or name in {"parameters", "macs"}:
             unit = " B" if "bytes" in name else ""
             yield f"{name.replace('_', ' ')}: {_both(bounded(old, '{:,}'.format), bounded(new, '{:,}'.format))}{unit}"

@@ -95,6 +95,7 @@ def _layer(one: LayerCost) -> dict[str, Any]:
         "bytes_read": one.sums.read.high,
         "bytes_written": one.sums.written.high,
         "activation_bytes": one.activations.high,
+        "latency": [asdict(found) for found in one.latency],
     }
 
 

@@ -29,9 +29,9 @@ COMPLETE = (
     "bytes_read", "bytes_written",
 )  # fmt: skip
 """The columns of a table for machines."""
-_LAYER = ("layer", "class", "output", "parameters", "trainable", "macs", "cost", "activations", "share")
+_LAYER = ("layer", "class", "output", "parameters", "trainable", "macs", "cost", "activations", "latency", "share")
 """The columns of a table of layers."""
-_SCOPE = ("layer", "parameters", "macs", "cost", "bytes", "share")
+_SCOPE = ("layer", "parameters", "macs", "cost", "bytes", "latency", "share")
 """The columns where layers are only scopes in the names of nodes."""
 
 
@@ -101,6 +101,7 @@ def _suited(names: tuple[str, ...], by: By, report: Report) -> list[str]:
     left_out = {"macs"} if names is READABLE and report.settings.convention.unit == "MAC" else set()
     if by == "layer":
         names = _LAYER if len(report.layers) > 1 else _SCOPE
+        left_out |= set() if report.latency else {"latency"}
     if by == "operator":
         left_out |= {"status", *(one.name for one in COLUMNS.values() if by not in one.of)}
         names = ("operator", "nodes", *(name for name in names if name != "operator"))

@@ -41,7 +41,7 @@ class Region:
     @property
     def is_rewritten(self):
         """Whether it is more than one operation that became one of the same kind, and counts at all."""
-        is_same = len(self.nodes) == 1 and self.kinds == list(self.worded)
+        is_same = len(self.nodes) == len(self.kinds) == 1 and self.kinds == list(self.worded)
         return bool(self.kinds or self.worded) and not is_same
 
 
@@ -76,10 +76,10 @@ def compared(model, **options):
     """Return what both count of a built Keras model at batch 1; `options` are those of graphcost.analyze."""
     function = concrete(model)
     operations = function.graph.get_operations()
-    report, graph = analyzed(model, **options)
-    worded = {node.outputs: in_words(node) for node in with_shapes(graph)}
+    report, proto = analyzed(model, **options)
+    worded = {node.outputs: in_words(node) for node in with_shapes(proto)}
     computing = {row.cost.node.outputs for row in report.rows if row.cost.terms}
-    regions = paired(operations, graph, worded, computing)
+    regions = paired(operations, proto.graph, worded, computing)
     rewrites = defaultdict(list)
     for one in regions:
         if one.is_rewritten:
@@ -365,8 +365,8 @@ class _Homes:
                 self.readers[name].append(node)
 
     def of_operation(self, operation):
-        """Itself, if an ONNX node has its name; else where its readers are."""
-        seen, waiting = set(), [operation]
+        """Itself, if an ONNX node has its name or it works on constants alone; else where its readers are."""
+        seen, waiting = set(), [] if _is_constant(operation) else [operation]
         for one in waiting:
             if one.name in self.kept:
                 return one.name
@@ -382,6 +382,14 @@ class _Homes:
                 return self.of_operation(self.operations[name])
         readers = [reader for name in node.output for reader in self.readers[name]]
         return self.of_node(readers[0]) if readers else node.output[0]
+
+
+def _is_constant(operation):
+    """Return whether all that an operation depends on are constants."""
+    seen = [operation]
+    for one in seen:
+        seen += [tensor.op for tensor in one.inputs if tensor.op not in seen]
+    return all(one.inputs or one.type == "Const" for one in seen)
 
 
 _COUNTED = re.compile(r"__\d+$")

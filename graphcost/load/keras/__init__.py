@@ -100,7 +100,8 @@ def _checked(path: Path, *, trust: bool) -> Archive:
     return found
 
 
-def missing(fault: ImportError) -> SourceError:
-    """Return the error that says what to install."""
-    wanted = "Keras models are read with TensorFlow, tf2onnx and h5py: pip install 'graphcost[keras]'"
-    return SourceError(f"{wanted} ({fault})")
+def missing(fault: ImportError) -> ImportError | SourceError:
+    """Return the error that says what to install; the fault itself, where something else is missing."""
+    if (fault.name or "").partition(".")[0] not in (*_LIBRARIES, "tf2onnx"):
+        return fault
+    return SourceError(f"Keras models are read with TensorFlow and tf2onnx: pip install 'graphcost[keras]' ({fault})")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections import OrderedDict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 OPSET = 18
 """The newest that tf2onnx writes."""
 
-STRUCTURAL = (
+PASSES = (
     "optimize_transpose",
     "fold_constants",
     "loop_optimizer",
@@ -35,7 +36,7 @@ STRUCTURAL = (
 """The clean-ups of tf2onnx that change how nodes are connected, and merge none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
     """What to convert."""
 
@@ -47,12 +48,10 @@ class Wanted:
     """The tensors that are asked for."""
     names: Mapping[str, str]
     """What inputs and outputs are called in ONNX."""
-    constants: Mapping[str, bytes] = field(default_factory=dict)
-    """The elements of large Const nodes, which the GraphDef itself leaves out."""
 
 
-def convert(wanted: Wanted, *, is_structure: bool) -> onnx.ModelProto:
-    """Return the ONNX model; of a structure no nodes are merged. Raises SourceError where tf2onnx gives up.
+def convert(wanted: Wanted) -> onnx.ModelProto:
+    """Return the ONNX model. Raises SourceError where tf2onnx gives up.
 
     What tf2onnx can't convert stays as it is, in the domain `tensorflow`.
     """
@@ -63,15 +62,21 @@ def convert(wanted: Wanted, *, is_structure: bool) -> onnx.ModelProto:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         try:
-            converted = _cleaned(_converted(graph, wanted), STRUCTURAL if is_structure else None)
+            converted = _cleaned(_converted(graph, wanted))
         except Exception as fault:
             raise SourceError(f"tf2onnx can't convert it: {fault}") from fault
     proto: onnx.ModelProto = converted.make_model("graphcost")
     recurrent.leave_out_unread(proto.graph)
     _mark_unconverted(proto)
     _keep_used_imports(proto)
+    for node in nodes(proto.graph):
+        node.name = _CALLS.sub("", node.name)
     del proto.graph.value_info[:]
     return proto
+
+
+_CALLS = re.compile(r"(Stateful)?PartitionedCall(_\d+)?/")
+"""What a function that was inlined leaves in names."""
 
 
 @contextmanager
@@ -96,16 +101,15 @@ def _converted(graph: Any, wanted: Wanted) -> Any:
         input_names=list(wanted.inputs),
         output_names=list(wanted.outputs),
         tensors_to_rename=dict(wanted.names),
-        const_node_values=dict(wanted.constants) or None,
         custom_op_handlers={**recurrent.HANDLERS, **handlers.HANDLERS},
         extra_opset=[helper.make_opsetid(constants.CONTRIB_OPS_DOMAIN, 1)],
     )
 
 
-def _cleaned(graph: Any, passes: Collection[str] | None) -> Any:
-    """Run tf2onnx's clean-ups, all where none are named, without the copy that it makes before each."""
+def _cleaned(graph: Any) -> Any:
+    """Run clean-ups of tf2onnx without the copy of everything that it makes before each."""
     known = optimizer._get_optimizers()
-    chosen = OrderedDict((name, one) for name, one in known.items() if passes is None or name in passes)
+    chosen = OrderedDict((name, known[name]) for name in PASSES)
     return optimizer.optimize_graph(graph, catch_errors=False, optimizers=chosen)
 
 

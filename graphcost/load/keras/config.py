@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LARGEST = 1 << 25
-"""Bytes of the largest configuration that is read; those of the largest networks that come with Keras have a million."""
+"""Bytes of the largest configuration that is read; those of the largest networks in Keras have a million."""
 MOST_VALUES = 1_000_000
 """Values, lists and objects in it; each may take 300 bytes of memory."""
 DEEPEST = 200

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from graphcost.types import Layer
+from graphcost.types import Layer, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,13 +69,10 @@ def described(one: Tree, calls: Sequence[LayerCall]) -> Iterator[Layer]:
     for call in calls:
         outputs.setdefault(id(call.layer), []).append(tuple(call.outputs))
     for layer in one.layers:
-        own = _own_variables(layer)
-        trainable = sum(_elements(one) for one in own if getattr(one, "trainable", True))
         yield Layer(
             path=one.paths[id(layer)],
             class_name=type(layer).__name__,
-            trainable=trainable,
-            frozen=sum(map(_elements, own)) - trainable,
+            weights=tuple(map(_weight, _own_variables(layer))),
             outputs=tuple(outputs.get(id(layer), ())),
             is_built=bool(getattr(layer, "built", True)),
         )
@@ -88,11 +86,9 @@ def _own_variables(layer: Any) -> list[Any]:
     return [one for one in layer.weights if id(one) not in inner]
 
 
-def _elements(variable: Any) -> int:
-    found = 1
-    for size in variable.shape:
-        found *= int(size)
-    return found
+def _weight(variable: Any) -> Weight:
+    name = variable.name.partition(":")[0].rpartition("/")[2]
+    return Weight(name, prod(map(int, variable.shape)), bool(getattr(variable, "trainable", True)))
 
 
 def weights(one: Tree) -> Iterator[tuple[str, Any]]:
@@ -139,41 +135,19 @@ def scopes(one: Tree, calls: Iterable[LayerCall]) -> Scopes:
 def assign(graph: onnx.GraphProto, scopes: Scopes, owned: Mapping[str, str]) -> list[str]:
     """Return the layer call of each node; `owned` says which layer each of the graph's inputs belongs to, if any.
 
-    The scope in a node's name says it, or in that of its outputs. Where a conversion left none, what prepares a weight
-    belongs to the layer that owns it, what only moves elements to the node that reads them, anything else to the
-    node that it reads.
+    The scope in a node's name says it, or in that of its outputs. Where a conversion left none, what only moves
+    elements belongs to the node that reads them, anything else to the node, or to the owner of the weight, that it
+    reads.
     """
     found = [_by_name(node, scopes) for node in graph.node]
-    _inherit_owners(graph, found, owned)
     _from_readers(graph, found)
-    _from_writers(graph, found)
+    _from_writers(graph, found, owned)
     return [label or "" for label in found]
 
 
 def _by_name(node: onnx.NodeProto, scopes: Scopes) -> str | None:
     labels = (scopes.of(name) for name in (node.name, *node.output))
     return next((label for label in labels if label is not None), None)
-
-
-def _inherit_owners(graph: onnx.GraphProto, found: list[str | None], owned: Mapping[str, str]) -> None:
-    """Give the nodes that work on weights alone, and those that read such, to the layer that owns the weight."""
-    weights = dict(owned)
-    for place, node in enumerate(graph.node):
-        paths = {weights[name] for name in node.input if name in weights}
-        if len(paths) != 1:
-            continue
-        (path,) = paths
-        label = found[place]
-        if label is None or (label != path and _is_inside(path, label)):
-            found[place] = path
-        if all(name in weights or not name for name in node.input):
-            weights.update(dict.fromkeys(node.output, path))
-
-
-def _is_inside(path: str, label: str) -> bool:
-    """Return whether a layer stands inside another one."""
-    outer = label.partition("#")[0]
-    return not outer or path.startswith(f"{outer}/")
 
 
 def _from_readers(graph: onnx.GraphProto, found: list[str | None]) -> None:
@@ -186,8 +160,8 @@ def _from_readers(graph: onnx.GraphProto, found: list[str | None]) -> None:
             readers[name] = found[place]
 
 
-def _from_writers(graph: onnx.GraphProto, found: list[str | None]) -> None:
-    writers: dict[str, str | None] = {}
+def _from_writers(graph: onnx.GraphProto, found: list[str | None], owned: Mapping[str, str]) -> None:
+    writers: dict[str, str | None] = {**owned}
     for place, node in enumerate(graph.node):
         if found[place] is None:
             found[place] = next((writers[name] for name in node.input if writers.get(name) is not None), None)

@@ -38,7 +38,7 @@ def lift(function: Any) -> Lifted:
         elif id(captured) in owners:
             variables[node.name] = owners[id(captured)]
             _become_input(node, owners[id(captured)])
-    _Surgeon(graph).read_from_inputs(variables, {_base(one.name) for one in function.outputs})
+    Surgeon(graph).read_from_inputs(variables, {_base(one.name) for one in function.outputs})
     return Lifted(graph, variables)
 
 
@@ -82,7 +82,7 @@ def _become_input(node: Any, variable: Any) -> None:
     node.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
 
 
-class _Surgeon:
+class Surgeon:
     """Takes the handles of variables out of a graph and of the functions that it calls."""
 
     def __init__(self, graph: Any) -> None:
@@ -90,6 +90,7 @@ class _Surgeon:
         self.functions = {one.signature.name: one for one in graph.library.function}
 
     def read_from_inputs(self, variables: Mapping[str, Any], outputs: set[str]) -> None:
+        """Let every node read the placeholders of variables; `outputs` names the nodes that are asked for."""
         types = {name: one.dtype.as_datatype_enum for name, one in variables.items()}
         self._rewrite(self.graph.node, types)
         for node in self.graph.node:

@@ -103,7 +103,7 @@ def _foreign(entry: Mapping[str, Any]) -> Iterator[str]:
     name, module, registered = entry["class_name"], str(entry.get("module") or ""), entry.get("registered_name")
     inner = entry.get("config")
     if name == "function":
-        if inner not in ACTIVATIONS or not _ACTIVATION_MODULE.fullmatch(module):
+        if str(inner) not in ACTIVATIONS or not _ACTIVATION_MODULE.fullmatch(module):
             yield str(inner)
     elif registered not in (None, name):
         yield str(registered)
@@ -125,5 +125,5 @@ def _is_own(name: str, module: str) -> bool:
         return module.startswith("tensorflow.")
     if name in UNSAFE or not module:
         return name in CLASSES or name in DATA
-    is_class = name[:1].isupper() and _MODULE.fullmatch(module) is not None
+    is_class = name[:1].isupper() and name != "Input" and _MODULE.fullmatch(module) is not None
     return is_class or name in DATA or _LAYER_OF_AN_APPLICATION.fullmatch(f"{module}.{name}") is not None

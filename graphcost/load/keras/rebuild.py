@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow.core import Variable
+from keras.src.legacy.saving import json_utils
 from keras.src.legacy.saving.saving_options import keras_option_scope
 from keras.src.legacy.saving.saving_utils import model_from_config
 from keras.src.saving.serialization_lib import SafeModeScope
@@ -27,7 +30,7 @@ SMALL = 4_096
 
 def from_config(path: Path, config: Mapping[str, Any], *, trust: bool) -> Any:
     """Return the model of a .keras or .h5 file, from its configuration alone."""
-    wanted = {key: value for key, value in config.items() if key != "compile_config"}
+    wanted = copy.deepcopy({key: value for key, value in config.items() if key != "compile_config"})
     try:
         with _weightless():
             return _modern(wanted, trust=trust) if "module" in wanted else _legacy(wanted, trust=trust)
@@ -42,7 +45,7 @@ def _modern(config: Mapping[str, Any], *, trust: bool) -> Any:
 def _legacy(config: Mapping[str, Any], *, trust: bool) -> Any:
     """Return the model of a configuration as .h5 files have it."""
     with keras_option_scope(use_legacy_config=True), SafeModeScope(not trust):
-        return model_from_config(config)
+        return model_from_config(json_utils.decode(json.dumps(config)))
 
 
 def with_weights(path: Path, *, trust: bool) -> Any:
@@ -53,18 +56,18 @@ def with_weights(path: Path, *, trust: bool) -> Any:
         raise SourceError(f"{path}: Keras can't load it: {first_line(fault)}") from fault
 
 
-def from_saved_model(path: Path) -> Any:
-    """Return the function that a SavedModel serves."""
+def loaded(path: Path) -> Any:
+    """Return the function that a SavedModel serves, with its variables. What the SavedModel does first is done."""
     try:
-        loaded = tf.saved_model.load(str(path))
+        found = tf.saved_model.load(str(path))
     except Exception as fault:
         raise SourceError(f"{path}: TensorFlow can't load it: {first_line(fault)}") from fault
-    signatures = dict(loaded.signatures)
-    found = signatures.get("serving_default") or next(iter(signatures.values()), None)
-    if found is None:
+    signatures = dict(found.signatures)
+    served = signatures.get("serving_default") or next(iter(signatures.values()), None)
+    if served is None:
         raise SourceError(f"{path}: a SavedModel is read by its signatures, this one has none")
-    found.loaded = loaded  # what a function captures lives as long as this does
-    return found
+    served.loaded = found  # what a function captures lives as long as this does
+    return served
 
 
 @contextmanager

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from keras.src.ops.operation import Operation
 
 from graphcost.errors import SourceError
-from graphcost.load.keras import recurrent
+from graphcost.load.keras import layers, recurrent
+from graphcost.load.keras.lift import lift
 from graphcost.load.keras.signature import first_line, name_of, signature
 from graphcost.load.origin import BATCH
 from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from graphcost.load.keras.lift import Lifted
     from graphcost.load.keras.signature import Shapes
 
 
@@ -28,8 +30,10 @@ class LayerCall:
 
     layer: Any
     """The layer."""
+    graph: Any
+    """What it was traced into: the body of a loop, or a try of Keras', is another graph than the model's."""
     scope: str
-    """The name scope that TensorFlow opened for it: nodes of the call have names that begin with it."""
+    """Its name scope: what it makes has names that begin with it."""
     caller: LayerCall | None
     """The call of another layer that it is part of."""
     outputs: list[TensorType] = field(default_factory=list)
@@ -38,16 +42,16 @@ class LayerCall:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What a source does, as TensorFlow sees it."""
+    """What a source does, as TensorFlow sees it, its variables being inputs."""
 
     source: Any
     """What was traced."""
-    function: Any
-    """The concrete function: variables are captured, batches are symbolic."""
-    names: tuple[str, ...]
-    """What the inputs are called."""
-    outputs: tuple[str, ...]
-    """What the outputs are called; empty where nobody says."""
+    lifted: Lifted
+    """The graph."""
+    inputs: Mapping[str, str]
+    """By the tensor that is given, what the input is called."""
+    outputs: Mapping[str, str]
+    """By the tensor that is asked for, what the output is called; empty where nobody says."""
     calls: tuple[LayerCall, ...]
     """The layer calls, in the order in which they began."""
 
@@ -58,52 +62,88 @@ def trace(source: Any, shapes: Shapes) -> Trace:
     `shapes` gives the inputs of a model that was not built yet. Raises UsageError where it is needed and missing,
     SourceError where the source can't be traced.
     """
-    if hasattr(source, "structured_input_signature"):
-        return Trace(source, source, _given(source), (), ())
     called = signature(source, shapes)
     with ExitStack() as stack:
-        calls = stack.enter_context(_recording())
+        calls = stack.enter_context(_recording(source))
         stack.enter_context(recurrent.marking())
         stack.enter_context(_inline())
         try:
             function = tf.function(called.call, autograph=False).get_concrete_function(*called.specs)
         except Exception as fault:
             raise SourceError(f"{name_of(source)}: can't be traced: {first_line(fault)}") from fault
-    names = tuple(spec.name for spec in called.specs)
-    return Trace(source, function, names, _output_names(source, function), tuple(calls))
-
-
-def _given(function: Any) -> tuple[str, ...]:
-    """Return the names of what a concrete function is given, its variables left out."""
-    return tuple(one.op.name for one in function.inputs[: len(function.inputs) - len(function.graph.captures)])
+    given = [one.name for one in function.inputs][: len(called.specs)]
+    inputs = dict(zip(given, (spec.name for spec in called.specs), strict=True))
+    names = _output_names(source, function) or [""] * len(function.outputs)
+    outputs = dict(zip((one.name for one in function.outputs), names, strict=True))
+    its_own = tuple(one for one in calls if one.graph is function.graph)
+    return Trace(source, lift(function), inputs, outputs, its_own)
 
 
 @contextmanager
-def _recording() -> Iterator[list[LayerCall]]:
-    """Record the name scope of each layer call; it is what tells nodes of `dense` from those of `dense_1`."""
-    calls: list[LayerCall] = []
-    open_calls: list[LayerCall] = []
-    original = Operation.__call__
+def _recording(source: Any) -> Iterator[list[LayerCall]]:
+    """Let each layer call of a trace run in a name scope of its own, and record it.
 
-    def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(self, keras.layers.Layer) or tf.executing_eagerly():
-            return original(self, *args, **kwargs)
-        scope = tf.compat.v1.get_default_graph().get_name_scope()
-        call = LayerCall(self, scope, open_calls[-1] if open_calls else None)
-        calls.append(call)
-        open_calls.append(call)
-        try:
-            found = original(self, *args, **kwargs)
-        finally:
-            open_calls.pop()
+    Keras' own scope does not do: it opens when inputs have been cast, closes before a mask is made, and wrappers that
+    run the `call` of their layer open none. It is left out, else names would hold each layer twice.
+    """
+    recorder = _Recorder()
+    kind = keras.layers.Layer
+    plain_call, plain_scope = kind.__call__, kind._open_name_scope
+
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return recorder.run(self, partial(plain_call, self), *args, **kwargs)
+
+    def scope(self: Any) -> Any:
+        found = plain_scope(self)
+        found._tf_name_scope = nullcontext()
+        return found
+
+    inner = [one for one in layers.tree(source).layers if isinstance(one, kind)]
+    try:
+        kind.__call__, kind._open_name_scope = called, scope
+        for layer in inner:
+            vars(layer)["call"] = recorder.listening(layer)
+        yield recorder.calls
+    finally:
+        kind.__call__, kind._open_name_scope = plain_call, plain_scope
+        for layer in inner:
+            vars(layer).pop("call", None)
+
+
+class _Recorder:
+    """Records layer calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[LayerCall] = []
+        self.running: list[LayerCall] = []
+
+    def run(self, layer: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Return what a function of a layer returns, run in a name scope of its own."""
+        if tf.executing_eagerly():
+            return function(*args, **kwargs)
+        with tf.name_scope(layer.name):
+            graph = tf.compat.v1.get_default_graph()
+            call = LayerCall(layer, graph, graph.get_name_scope(), self.running[-1] if self.running else None)
+            self.calls.append(call)
+            self.running.append(call)
+            try:
+                found = function(*args, **kwargs)
+            finally:
+                self.running.pop()
         call.outputs.extend(_type(one) for one in tf.nest.flatten(found) if isinstance(one, tf.Tensor))
         return found
 
-    Operation.__call__ = recorded
-    try:
-        yield calls
-    finally:
-        Operation.__call__ = original
+    def listening(self, layer: Any) -> Callable[..., Any]:
+        """Return the `call` of a layer, recorded where somebody else runs it than the layer itself."""
+        plain = layer.call
+
+        @wraps(plain)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.running and self.running[-1].layer is layer:
+                return plain(*args, **kwargs)
+            return self.run(layer, plain, *args, **kwargs)
+
+        return call
 
 
 @contextmanager

@@ -33,10 +33,10 @@ def _limit(size: int) -> None:
 
 
 def _structure(request: dict[str, Any]) -> bytes:
-    convert, rebuild = _modules("convert", "rebuild")
+    convert, rebuild, saved = _modules("convert", "rebuild", "saved")
     path = Path(request["path"])
     if request["kind"] == "saved_model":
-        source = rebuild.from_saved_model(path)
+        source = saved.SavedModel(path)
     else:
         source = rebuild.from_config(path, request["config"], trust=request["trust"])
     body: bytes = convert.structure(source, request["shapes"]).SerializeToString()
@@ -47,7 +47,7 @@ def _export(request: dict[str, Any]) -> bytes:
     rebuild, write = _modules("rebuild", "write")
     path = Path(request["path"])
     if request["kind"] == "saved_model":
-        source = rebuild.from_saved_model(path)
+        source = rebuild.loaded(path)
     else:
         source = rebuild.with_weights(path, trust=request["trust"])
     made = write.export(source, Path(request["output"]), request["shapes"], verify=request["verify"])

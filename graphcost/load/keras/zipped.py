@@ -31,7 +31,9 @@ _BEGINS = re.compile(rb"PK\x03\x04.{26}(?:config|metadata)\.json", re.DOTALL)
 """How Keras' archives begin, so that one that was cut off is known too."""
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The other ways to compress have no bound on what one piece unpacks to."""
-_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
+_FAULTS = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, RuntimeError, ValueError
+)  # fmt: skip
 """What zipfile raises for archives that are broken."""
 
 
