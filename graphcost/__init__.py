@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphcost.analysis import analyze
     from graphcost.call import Call
+    from graphcost.chart import plot
     from graphcost.comparison import Comparison, compare
     from graphcost.custom import rule
     from graphcost.errors import GraphcostError, InvalidModelError, SourceError, UsageError
@@ -47,6 +48,7 @@ __all__ = [
     "list_conventions",
     "list_devices",
     "list_operators",
+    "plot",
     "render",
     "rule",
     "work",
@@ -70,6 +72,7 @@ _HOMES = {
     "list_conventions": "operators",
     "list_devices": "operators",
     "list_operators": "operators",
+    "plot": "chart",
     "render": "report",
     "rule": "custom",
     "work": "terms",

@@ -160,6 +160,12 @@ _dim = click.option(
     metavar="NAME=SIZE",
     help="Give a dimension its size, or a Loop its turns: trips:NODE=7.",
 )
+_device = click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    help="Tell the latency on a device, as `graphcost devices` lists them. Repeatable.",
+)
 _shape = click.option(
     "--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=SIZES", help="Give an input its shape."
 )
@@ -213,12 +219,7 @@ def cli(context: click.Context) -> int | None:
 
 @cli.command(epilog=f"Columns are {', '.join(COLUMNS)}.")
 @_model_options
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    help="Tell the latency on a device, as `graphcost devices` lists them. Repeatable.",
-)
+@_device
 @click.option("--by", type=click.Choice(get_args(By)), default="node", show_default=True, help="What a line is.")
 @click.option("--columns", callback=_list, default="", metavar="COLUMN,COLUMN", help="Show these columns.")
 @click.option("--sort", default="", metavar="COLUMN", help="Sort by a column.  [default: order of the file]")
@@ -297,6 +298,21 @@ def compare(*, before: str, after: str, fail_on: tuple[str, ...], format_: Forma
     if differing:
         _note(f"they differ in {' and '.join(differing)}")
     return DIFFERS if differing else DONE
+
+
+@cli.command()
+@_debug
+@_convention
+@_device
+@_shape
+@_dim
+@_trust
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .svg, .pdf.")
+@click.argument("models", nargs=-1, required=True)
+def plot(*, models: tuple[str, ...], output: Path, **options: Any) -> None:
+    """Draw MODELS' parameters, weights, work and time as bars, side by side."""
+    reports = [graphcost.analyze(model, **options) for model in models]
+    _print(f"{graphcost.plot(reports, output)}\n")
 
 
 @cli.command()

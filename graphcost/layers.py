@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from graphcost import devices
 from graphcost.bounds import NOTHING, UNBOUNDED, Bounds
 from graphcost.latency import of_part
+from graphcost.results import Status
 from graphcost.rows import summed
-from graphcost.types import Layer, TensorType, size_of
+from graphcost.types import Layer, TensorType, shape_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from graphcost.call import TypedGraph
     from graphcost.results import Group, Report, Row
     from graphcost.totals import Latency
-    from graphcost.types import Graph
+    from graphcost.types import Graph, Shape, Type, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class LayerCost:
     """How long it takes on each device that was asked for and can say."""
 
     @property
-    def first_outputs(self) -> tuple[TensorType, ...]:
+    def first_outputs(self) -> tuple[Type, ...]:
         """The types of what its first call returns; empty where it is never called."""
-        return next(iter(self.layer.outputs), ())
+        return tuple(value.type for value in next(iter(self.layer.outputs), ()))
 
 
 def by_layer(report: Report) -> tuple[LayerCost, ...]:
@@ -70,10 +71,14 @@ def parameters(layers: Iterable[Layer]) -> int | None:
 
 
 def sized(layers: Iterable[Layer], graph: Graph, typed: TypedGraph) -> tuple[Layer, ...]:
-    """Return layers whose outputs have the sizes that the inputs' symbolic dimensions were given."""
+    """Return layers whose outputs have the sizes that the inputs' symbolic dimensions were given.
+
+    A size that is still open is that of the graph's value of the same name, up to rank 3: what images are made of may
+    stand there in another order.
+    """
     sizes = _sizes(graph, typed)
     return tuple(
-        replace(one, outputs=tuple(tuple(_sized(type_, sizes) for type_ in call) for call in one.outputs))
+        replace(one, outputs=tuple(tuple(_sized(value, sizes, typed) for value in call) for call in one.outputs))
         for one in layers
     )
 
@@ -88,10 +93,15 @@ def _sizes(graph: Graph, typed: TypedGraph) -> dict[str, int]:
     return found
 
 
-def _sized(type_: TensorType, sizes: Mapping[str, int]) -> TensorType:
-    if type_.shape is None:
-        return type_
-    return TensorType(type_.dtype, tuple(sizes.get(dim) if isinstance(dim, str) else dim for dim in type_.shape))
+def _sized(value: Value, sizes: Mapping[str, int], typed: TypedGraph) -> Value:
+    if not isinstance(value.type, TensorType) or value.type.shape is None:
+        return value
+    bound: Shape = tuple(sizes.get(dim) if isinstance(dim, str) else dim for dim in value.type.shape)
+    inferred = shape_of(typed.type_of(value.name))
+    if None in bound and len(bound) == len(inferred) <= 3:
+        pairs = list(zip(bound, inferred, strict=True))
+        bound = tuple(new for _, new in pairs) if all(old in {None, new} for old, new in pairs) else bound
+    return replace(value, type=TensorType(value.type.dtype, bound))
 
 
 def path_of(row: Row) -> str:
@@ -141,15 +151,22 @@ class _Tree:
 def _returned(layer: Layer) -> Bounds:
     if layer.trainable is None and not layer.outputs:
         return UNBOUNDED  # a scope: nobody says what comes out of it
-    sizes = [size_of(type_) for call in layer.outputs for type_ in call]
+    sizes = [size_of(value.type) for call in layer.outputs for value in call]
     known = sum(filter(None, sizes))
     return Bounds(known, None if None in sizes else known)
+
+
+def _is_uncounted(row: Row) -> bool:
+    """Return whether the convention counts nothing of a row: not the operator, or there is nothing to count."""
+    return row.value is None or row.cost.status is Status.FREE
 
 
 def _cost(layer: Layer, rows: Sequence[Row], tree: _Tree, report: Report) -> LayerCost:
     sums = summed(layer.name, rows, report.settings.convention)
     if sums.value is None and not sums.rows:
         sums = replace(sums, value=NOTHING)  # preparation alone: nothing of it runs
+    if any(row.value is None for row in sums.rows) and all(_is_uncounted(row) for row in sums.rows):
+        sums = replace(sums, value=None)
     convention, costs = report.settings.convention, [row.cost for row in sums.rows]
     found = (of_part(devices.find(name), costs, sums.value, convention) for name in report.settings.devices)
     latency = tuple(one for one in found if one)

@@ -37,11 +37,14 @@ class Parameters:
     is_whole: bool = True
     """Whether no operator without a price runs graphs, whose parameters nobody sees."""
     _readers: dict[tuple[TypedGraph, frozenset[str]], dict[str, _Reading]] = field(default_factory=dict)
+    are_named: bool = False
+    """Whether the graph says which of its values are weights."""
     _places: dict[Call, dict[int, _Reading]] = field(default_factory=dict)
     _counted: set[object] = field(default_factory=set)
 
     def count(self, typed: TypedGraph) -> None:
         """Count the parameters of a model's main graph and of all bodies below it."""
+        self.are_named = any(value.is_variable for value in typed.graph.values.values())
         self._count(typed, frozenset())
 
     def _count(self, typed: TypedGraph, weights_outside: frozenset[str]) -> int:
@@ -51,7 +54,7 @@ class Parameters:
         self._counted.add((typed, weights_outside))
         readers = self.readers(typed, weights_outside)
         total = 0
-        for candidate in _candidates(typed):
+        for candidate in _variables(typed) if self.are_named else _candidates(typed):
             reading = readers.get(candidate.name)
             if reading is not None and candidate.origin not in self._counted:
                 self._counted.add(candidate.origin)
@@ -72,7 +75,8 @@ class Parameters:
             return elements
         node, call = typed.graph.nodes[reading.place], typed.calls[reading.place]
         self.by_node[node] = self.by_node.get(node, 0) + elements
-        doubt = reading.doubt or ("" if reading.held != 1 else _doubt(candidate, node, call))
+        is_told = self.are_named or reading.held != 1
+        doubt = reading.doubt or ("" if is_told else _doubt(candidate, node, call))
         if doubt:
             message = f"{candidate.type} is counted among the parameters, which is doubtful: it is {doubt}"
             self.findings.append(Finding("doubtful-parameter", "info", candidate.name, message))
@@ -158,6 +162,13 @@ class _Candidate:
     """What stores or makes it; a function that is called in several ways stores it once."""
     made_by: str = ""
     """The operator that computes it from constants; empty where it is stored."""
+
+
+def _variables(typed: TypedGraph) -> Iterator[_Candidate]:
+    """Yield the variables of the model that a graph was made from."""
+    for name, value in typed.graph.values.items():
+        if value.is_variable and isinstance(value.type, TensorType):
+            yield _Candidate(name, value.type, id(value))
 
 
 def _candidates(typed: TypedGraph) -> Iterator[_Candidate]:
@@ -318,10 +329,13 @@ def stored_bytes(model: Model, as_dtype: DType | None = None) -> dict[str, int]:
 
 
 def _stored(graph: Graph, model: Model) -> Iterator[tuple[Type, int]]:
-    """Yield each stored tensor's type, and what the source stores for it."""
+    """Yield each stored tensor's type, and what the source stores for it; of variables, nothing else."""
+    are_named = any(value.is_variable for value in model.values.values())
     for value in graph.values.values():
-        if value.role == "initializer":
+        if value.role == "initializer" and (value.is_variable or not are_named):
             yield value.type, value.stored_bytes
+    if are_named:
+        return
     for node in graph.nodes:
         for type_ in _attribute_types(node, model):
             if type_.dtype and type_.dtype.bits:

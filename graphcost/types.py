@@ -218,6 +218,9 @@ class Value:
     """Reads its elements, where they are stored and few (at most 4,096)."""
     stored_bytes: int = 0
     """For an initializer: what the source stores for it, in bytes; sparse and packed as it is stored."""
+    is_variable: bool = False
+    """Whether it stands for a variable of the model that the graph was made from: where there are such, nothing else
+    is a weight."""
 
     @property
     def constant(self) -> Array | None:
@@ -320,7 +323,7 @@ class Layer:
     """Its class."""
     weights: tuple[Weight, ...] | None
     """Its own weights, without those of the layers inside it; None where nobody says."""
-    outputs: tuple[tuple[TensorType, ...], ...]
+    outputs: tuple[tuple[Value, ...], ...]
     """What each call of it returns; empty where it is never called."""
     is_built: bool
     """Whether it has the weights that it will have."""

@@ -83,7 +83,7 @@ def test_analysing_imports_neither_frameworks_nor_plotting():
 PUBLIC = {
     "Arith", "Call", "Comparison", "DType", "Explanation", "Export", "GraphcostError", "IncompleteError",
     "InvalidModelError", "Report", "SourceError", "TensorType", "Term", "UsageError", "analyze", "compare", "convert",
-    "explain", "list_conventions", "list_devices", "list_operators", "render", "rule", "work",
+    "explain", "list_conventions", "list_devices", "list_operators", "plot", "render", "rule", "work",
 }  # fmt: skip
 """A promise to users: a name that goes is a line in the changelog."""
 

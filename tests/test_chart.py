@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from labs import LABS, lab3, lab4
 from graphcost.analysis import analyze
 from graphcost.bounds import Bounds
 from graphcost.chart import plot
+from graphcost.cli import main
 from graphcost.errors import UsageError
 
 figures = pytest.importorskip("matplotlib.figure")
@@ -169,6 +171,30 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError, match=r"pip install 'graphcost\[plot\]'"):
         plot([analyze(lab3())], tmp_path / "chart.png")
+
+
+def test_the_command_draws_what_its_files_hold(capsys, tmp_path):
+    paths = [tmp_path / "lab3.onnx", tmp_path / "lab4.onnx"]
+    for path, build in zip(paths, (lab3, lab4), strict=True):
+        path.write_bytes(build().SerializeToString())
+    options = ["--convention", "textbook", "--device", "cpu-1gflops", "--dim", "N=2"]
+    assert main(["plot", *map(str, paths), "-o", str(tmp_path / "chart.svg"), *options]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'chart.svg'}\n"
+    reports = [analyze(path, convention="textbook", devices=["cpu-1gflops"], dims={"N": 2}) for path in paths]
+    plot(reports, tmp_path / "same.svg")
+    assert shapes(tmp_path / "chart.svg") == shapes(tmp_path / "same.svg")
+
+
+def shapes(path):
+    """Return what an SVG draws, without its date and the names that it gives itself."""
+    return re.findall(r' d="([^"]*)"', path.read_text("utf-8"))
+
+
+def test_a_chart_does_not_take_a_models_place(tmp_path):
+    path = tmp_path / "lab3.onnx"
+    path.write_bytes(lab3().SerializeToString())
+    assert main(["plot", str(path), "-o", str(path)]) == 2
+    assert path.read_bytes() == lab3().SerializeToString()
 
 
 def test_importing_it_imports_no_matplotlib():

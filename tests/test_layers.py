@@ -11,7 +11,7 @@ from onnx import helper
 from graphcost import analyze, render
 from graphcost.bounds import Bounds
 from graphcost.load.origin import CALL, LAYERS, VARIABLE, say_layers
-from graphcost.types import DType, Layer, TensorType, Weight
+from graphcost.types import DType, Layer, TensorType, Value, Weight
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def made_of_layers():
     for place, owner in ((1, "net/dense"), (2, "net/lost")):
         helper.set_metadata_props(proto.graph.input[place], {VARIABLE: owner})
     proto.graph.input[2].name = "net/lost/kernel"
-    out = TensorType(DType.FLOAT32, ("batch", 4))
+    out = Value("out", "computed", TensorType(DType.FLOAT32, ("batch", 4)))
     say_layers(
         proto,
         [

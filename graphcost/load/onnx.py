@@ -314,7 +314,7 @@ def _weights(proto: onnx.GraphProto) -> dict[str, Value]:
     for one in proto.input:
         if one.metadata_props and origin.entry(one.metadata_props, origin.VARIABLE) is not None:
             declared = protos.type_of(one.type)
-            found[one.name] = Value(one.name, "initializer", declared, None, size_of(declared) or 0)
+            found[one.name] = Value(one.name, "initializer", declared, None, size_of(declared) or 0, is_variable=True)
     return found
 
 

@@ -6,14 +6,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from graphcost.types import DType, Layer, TensorType, Weight
+from graphcost.types import DType, Layer, TensorType, Value, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import onnx
 
-    from graphcost.types import Dim
+    from graphcost.types import Dim, Type
 
 CALL = "graphcost.layer"
 """A node's layer by its path, `#2` behind it for the layer's second call."""
@@ -44,7 +44,13 @@ def _weights(layer: Layer) -> list[list[Any]] | None:
 
 
 def _outputs(layer: Layer) -> list[Any]:
-    return [[[one.dtype and one.dtype.value, one.shape] for one in call] for call in layer.outputs]
+    return [[[one.name, *_written(one.type)] for one in call] for call in layer.outputs]
+
+
+def _written(type_: Type) -> list[Any]:
+    if not isinstance(type_, TensorType):
+        return [None, None]
+    return [type_.dtype and type_.dtype.value, type_.shape]
 
 
 def layers(proto: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -57,7 +63,7 @@ def layers(proto: onnx.ModelProto) -> tuple[Layer, ...]:
 
 
 def _layer(record: dict[str, Any]) -> Layer:
-    calls = tuple(tuple(_type(*one) for one in call) for call in record["outputs"])
+    calls = tuple(tuple(Value(name, "computed", _type(*type_)) for name, *type_ in call) for call in record["outputs"])
     return Layer(
         path=str(record["path"]),
         class_name=str(record["class_name"]),

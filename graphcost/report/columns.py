@@ -117,7 +117,7 @@ def _returned(one: LayerCost, ink: Ink) -> str:
     calls = one.layer.outputs
     if not calls:
         return "never called"
-    return _shapes(calls[0], ink) + (f", {len(calls)} calls" if len(calls) > 1 else "")
+    return _shapes(one.first_outputs, ink) + (f", {len(calls)} calls" if len(calls) > 1 else "")
 
 
 def _shapes(types: Iterable[Type | None], ink: Ink) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,12 +82,22 @@ def _exported(source: Any, output: Path, shapes: Mapping[str, Sequence[int]], *,
 def from_file(path: Path, kind: Kind, shapes: Mapping[str, Sequence[int]], *, trust: bool) -> Model:
     """Convert a .keras or .h5 file or a SavedModel; `trust` lets it run code of its own.
 
+    A trusted file is converted in this process where that uses Keras: classes of the user's own are known here alone.
     Raises SourceError where it is broken or dangerous, or takes more memory or time than a conversion may.
     """
     from graphcost.load.keras import process  # noqa: PLC0415  # onnx takes 0.1 s to import
 
-    proto = process.structure(_checked(path, trust=trust), shapes, trust=trust)
+    found = _checked(path, trust=trust)
+    if trust and kind != "saved_model" and "keras" in sys.modules:
+        return replace(from_live(_rebuilt(found), shapes), source=str(path), format=kind)
+    proto = process.structure(found, shapes, trust=trust)
     return replace(reader.from_proto(proto), source=str(path), format=kind)
+
+
+def _rebuilt(archive: Archive) -> Any:
+    from graphcost.load.keras import rebuild  # noqa: PLC0415  # TensorFlow takes 2 s to import
+
+    return rebuild.from_config(archive.path, archive.config, trust=True)
 
 
 def _checked(path: Path, *, trust: bool) -> Archive:

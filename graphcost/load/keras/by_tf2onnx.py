@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import tensorflow as tf
 from onnx import helper
-from tf2onnx import constants, optimizer, tf_loader, tfonnx
+from tf2onnx import optimizer, tf_loader, tfonnx
 
 from graphcost.errors import SourceError
 from graphcost.load.keras import handlers, recurrent
@@ -59,24 +59,30 @@ def convert(wanted: Wanted) -> onnx.ModelProto:
     if graph_def.library.function:
         with tf.Graph().as_default():
             graph_def = tf_loader.tf_optimize(list(wanted.inputs), list(wanted.outputs), graph_def)
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default() as graph, handlers.bfloat16():
         tf.import_graph_def(graph_def, name="")
         try:
-            converted = _cleaned(_converted(graph, wanted))
+            proto: onnx.ModelProto = _cleaned(_converted(graph, wanted)).make_model("graphcost")
         except Exception as fault:
             raise SourceError(f"tf2onnx can't convert it: {fault}") from fault
-    proto: onnx.ModelProto = converted.make_model("graphcost")
     recurrent.leave_out_unread(proto.graph)
     _mark_unconverted(proto)
     _keep_used_imports(proto)
+    functions = {one.signature.name for one in graph_def.library.function}
     for node in nodes(proto.graph):
-        node.name = _CALLS.sub("", node.name)
+        node.name = _plain_name(node.name, functions)
     del proto.graph.value_info[:]
     return proto
 
 
 _CALLS = re.compile(r"(Stateful)?PartitionedCall(_\d+)?/")
 """What a function that was inlined leaves in names."""
+
+
+def _plain_name(name: str, functions: Collection[str]) -> str:
+    """Return a node's name without what it has from the functions, such as a loop's condition, that it stood in."""
+    of = next((one for one in functions if name.startswith(f"{one}_")), None)
+    return _CALLS.sub("", name.removeprefix(f"{of}_"))
 
 
 @contextmanager
@@ -102,7 +108,7 @@ def _converted(graph: Any, wanted: Wanted) -> Any:
         output_names=list(wanted.outputs),
         tensors_to_rename=dict(wanted.names),
         custom_op_handlers={**recurrent.HANDLERS, **handlers.HANDLERS},
-        extra_opset=[helper.make_opsetid(constants.CONTRIB_OPS_DOMAIN, 1)],
+        extra_opset=handlers.EXTRA,
     )
 
 

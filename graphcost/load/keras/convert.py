@@ -12,6 +12,7 @@ from graphcost.load.keras import by_tf2onnx, layers
 from graphcost.load.keras.by_tf2onnx import Wanted
 from graphcost.load.keras.fill import fill
 from graphcost.load.keras.lift import renamed
+from graphcost.load.keras.objects import variable_paths
 from graphcost.load.keras.saved import SavedModel, trace_of
 from graphcost.load.keras.signature import name_of
 from graphcost.load.keras.trace import trace
@@ -74,6 +75,8 @@ class _Found:
     lifted: Lifted
     owned: Mapping[str, str]
     """By the name of its input, the layer that owns each variable."""
+    places: Mapping[int, str]
+    """By a variable's id, where an object that is no Keras model keeps it."""
 
     def say_origin(self, proto: onnx.ModelProto) -> None:
         """Write where nodes and inputs come from into their metadata."""
@@ -101,15 +104,18 @@ class _Found:
 
 def _read(traced: Trace) -> _Found:
     tree, lifted = layers.tree(traced.source), traced.lifted
-    paths = {id(variable): path for path, variable in layers.weights(tree)}
-    lifted = renamed(lifted, {name: _name(one, paths.get(id(one), "")) for name, one in lifted.variables.items()})
-    return _Found(traced, tree, lifted, {name: paths.get(id(one), "") for name, one in lifted.variables.items()})
+    owners = {id(variable): path for path, variable in layers.weights(tree)}
+    places = variable_paths(traced.source)
+    lifted = renamed(lifted, {name: _name(one, owners, places) for name, one in lifted.variables.items()})
+    owned = {name: owners.get(id(one), "") for name, one in lifted.variables.items()}
+    return _Found(traced, tree, lifted, owned, places)
 
 
-def _name(variable: Any, path: str) -> str:
-    """Return a variable's name: the path of its layer, and its own."""
+def _name(variable: Any, owners: Mapping[int, str], places: Mapping[int, str]) -> str:
+    """Return a variable's name: the path of its layer and its own, or where an object keeps it."""
     name: str = variable.name.partition(":")[0]
-    return f"{path}/{name.rpartition('/')[2]}" if path else name
+    path = owners.get(id(variable))
+    return f"{path}/{name.rpartition('/')[2]}" if path else places.get(id(variable), name)
 
 
 def _add_unread(proto: onnx.ModelProto, found: _Found) -> None:
@@ -118,7 +124,7 @@ def _add_unread(proto: onnx.ModelProto, found: _Found) -> None:
     read = {id(one) for name, one in found.lifted.variables.items() if name in taken}
     for path, variable in layers.weights(found.tree):
         if id(variable) not in read:
-            name = _free(_name(variable, path), taken)
+            name = _free(_name(variable, {id(variable): path}, found.places), taken)
             taken.add(name)
             type_ = TensorType(DType(variable.dtype.name), tuple(variable.shape.as_list()))
             added = helper.make_value_info(name, protos.proto_of(type_))

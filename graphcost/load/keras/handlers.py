@@ -6,44 +6,67 @@ tf2onnx's own handler gives up on half-way: it would otherwise keep the ONNX nam
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 from onnx import TensorProto, helper
-from tf2onnx import constants, utils
-from tf2onnx.graph_builder import GraphBuilder
+from tf2onnx import constants, tf_utils, utils
 from tf2onnx.handler import tf_op
 from tf2onnx.onnx_opset.nn import ConvOp, ConvTranspose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    Handler = Callable[[Any, Any, str, Sequence[Any]], None]
+    Handler = Callable[..., None]
 
 OPSET = 18
 """The newest that tf2onnx writes."""
-CONTRIB = helper.make_opsetid(constants.CONTRIB_OPS_DOMAIN, 1)
-"""The domain of tf2onnx's operators on strings."""
+EXTRA = [helper.make_opsetid(constants.CONTRIB_OPS_DOMAIN, 1), helper.make_opsetid(constants.AI_ONNX_ML_DOMAIN, 2)]
+"""The other domains that it writes: operators on strings, and on tables."""
 DOMAIN = "tensorflow"
 """The domain of what stays as it is."""
 
 
-def _stay(_: Any, node: Any, *__: Any) -> None:
+_BFLOAT16 = (
+    (tf_utils.TF_TO_ONNX_DTYPE, tf.bfloat16.as_datatype_enum, TensorProto.BFLOAT16),
+    (utils.ONNX_TO_NUMPY_DTYPE, TensorProto.BFLOAT16, tf.bfloat16.as_numpy_dtype),
+    (utils.ONNX_DTYPE_NAMES, TensorProto.BFLOAT16, "bfloat16"),
+)
+"""What tf2onnx doesn't know of bfloat16, by the table where it looks: it takes it for float16."""
+
+
+@contextmanager
+def bfloat16() -> Iterator[None]:
+    """Let tf2onnx know bfloat16."""
+    before = [(table, dict(table)) for table, *_ in _BFLOAT16]
+    for table, name, known in _BFLOAT16:
+        table[name] = known
+    try:
+        yield
+    finally:
+        for table, kept in before:
+            table.clear()
+            table.update(kept)
+
+
+def _stay(_: Any, node: Any) -> None:
     """Leave a node as it is, whatever ONNX means by its name."""
     node.domain = DOMAIN
 
 
-def _careful(operator: str, handle: Callable[..., Any], options: Mapping[str, Any]) -> Handler:
-    """Return a handler of tf2onnx's that leaves a node as it was where it gives up."""
+def _careful(operator: str, handle: Callable[[Any, Any], None]) -> Handler:
+    """Return a handler that leaves a node as it was where it gives up half-way."""
 
-    def convert(context: Any, node: Any, name: str, args: Sequence[Any]) -> None:
-        node.type = options.get("onnx_op", operator)
+    def convert(context: Any, node: Any, *_: Any) -> None:
         try:
-            handle(context, node, **{"tf_op": operator, "initialized_tables": {}, "dequantize": False, **options})
+            handle(context, node)
         except Exception:
             node.type = operator
-            _stay(context, node, name, args)
+            _stay(context, node)
             raise  # tf2onnx goes on with the next node
 
     return convert
@@ -54,25 +77,32 @@ def _constant(context: Any, value: Any, dtype: type = np.int64) -> str:
     return made
 
 
-def _replace(context: Any, node: Any, operator: str, inputs: Sequence[str], **attributes: Any) -> None:
+def _add(context: Any, node: Any, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+    """Add an operator that does a part of what a node does, and return what it gives."""
+    added = context.make_node(operator, list(inputs), attr=attributes, name=utils.make_name(f"{node.name}/{operator}"))
+    found: str = added.output[0]
+    return found
+
+
+def _replace(
+    context: Any, node: Any, operator: str, inputs: Sequence[str], domain: str = "", **attributes: Any
+) -> None:
     """Put another operator in a node's place, under its name."""
-    shapes, dtypes = node.output_shapes, node.output_dtypes
+    known = {"outputs": node.output, "shapes": node.output_shapes, "dtypes": node.output_dtypes}
     context.remove_node(node.name)
-    context.make_node(
-        operator, list(inputs), attr=attributes, outputs=node.output, name=node.name, shapes=shapes, dtypes=dtypes
-    )
+    context.make_node(operator, list(inputs), attr=attributes, name=node.name, domain=domain, **known)
 
 
-def _bias_add(context: Any, node: Any, *_: Any) -> None:
+def _bias_add(context: Any, node: Any) -> None:
     """Add a bias per channel, which stands second in NC... formats."""
     rank = context.get_rank(node.input[0])
     if node.data_format.startswith("NC") and rank > 2:
         shape = _constant(context, [-1] + [1] * (rank - 2))
-        context.replace_input(node, node.input[1], context.make_node("Reshape", [node.input[1], shape]).output[0], 1)
+        context.replace_input(node, node.input[1], _add(context, node, "Reshape", [node.input[1], shape]), 1)
     node.type = "Add"
 
 
-def _conv_3d(context: Any, node: Any, *_: Any) -> None:
+def _conv_3d(context: Any, node: Any) -> None:
     """Convolve in groups: as many as the channels of the input hold those of the kernel."""
     channels = context.get_shape(node.input[0])[1 if node.data_format.startswith("NC") else -1]
     of_kernel = context.get_shape(node.input[1])[-2]
@@ -80,7 +110,7 @@ def _conv_3d(context: Any, node: Any, *_: Any) -> None:
     node.set_attr("group", channels // of_kernel)
 
 
-def _conv_transpose(context: Any, node: Any, *_: Any) -> None:
+def _conv_transpose(context: Any, node: Any) -> None:
     """Pad the output where it is larger than the kernels reach: ONNX has no pads below zero."""
     ConvTranspose.version_11(context, node)
     pads = node.get_attr_value("pads")
@@ -90,18 +120,18 @@ def _conv_transpose(context: Any, node: Any, *_: Any) -> None:
         node.set_attr("pads", [0 if totals[at % len(totals)] < 0 else pad for at, pad in enumerate(pads)])
 
 
-def _erfc(context: Any, node: Any, *_: Any) -> None:
+def _erfc(context: Any, node: Any) -> None:
     """Erfc(x) = 1 - Erf(x)."""
-    one = _constant(context, 1, utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0])))
-    erf = context.make_node("Erf", node.input, shapes=node.output_shapes, dtypes=node.output_dtypes)
-    _replace(context, node, "Sub", [one, erf.output[0]])
+    _replace(context, node, "Sub", [_one(context, node), _add(context, node, "Erf", node.input)])
 
 
-def _expm1(context: Any, node: Any, *_: Any) -> None:
+def _expm1(context: Any, node: Any) -> None:
     """Expm1(x) = Exp(x) - 1."""
-    one = _constant(context, 1, utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0])))
-    exp = context.make_node("Exp", node.input, shapes=node.output_shapes, dtypes=node.output_dtypes)
-    _replace(context, node, "Sub", [exp.output[0], one])
+    _replace(context, node, "Sub", [_add(context, node, "Exp", node.input), _one(context, node)])
+
+
+def _one(context: Any, node: Any) -> str:
+    return _constant(context, 1, utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0])))
 
 
 _RESIZED = {
@@ -118,7 +148,7 @@ _PLACES = {
 """By align_corners and half_pixel_centers, where an element of the output lies in the input."""
 
 
-def _resize(context: Any, node: Any, *_: Any) -> None:
+def _resize(context: Any, node: Any) -> None:
     """Resize to a size; tf2onnx's handler takes a scale, which in one case of 25 is rounded to another size."""
     options, operator = _RESIZED[node.type], node.type
     corners, centers = bool(node.get_attr_value("align_corners")), bool(node.get_attr_value("half_pixel_centers"))
@@ -136,54 +166,63 @@ _FILTERS = {
 """What ONNX resizes with of the kernels of ScaleAndTranslate."""
 
 
-def _scale_and_translate(context: Any, node: Any, *_: Any) -> None:
+def _scale_and_translate(context: Any, node: Any) -> None:
     """Resize with a kernel that is widened where the image shrinks; of other kernels and places ONNX knows nothing."""
     options = _FILTERS.get(node.get_attr_value("kernel_type"))
-    moved = node.inputs[3].get_tensor_value(as_list=False) if node.inputs[3].is_const() else np.ones(2)
-    if options is None or moved.any() or not _fills(context, node):
+    before = np.array(context.get_shape(node.input[0])[1:3])
+    size, scale, moved = map(_value, node.inputs[1:])
+    if options is None or size is None or scale is None or moved is None or min(before) < 0:
+        return _stay(context, node)
+    if moved.any() or not np.allclose(scale * before, size):
         return _stay(context, node)
     antialias = int(node.get_attr_value("antialias", 1))
     return _resized(context, node, node.input[1], antialias=antialias, exclude_outside=1, **options)
 
 
-def _fills(context: Any, node: Any) -> bool:
-    """Return whether the scale of a ScaleAndTranslate makes the whole output of the whole input."""
-    height, width = context.get_shape(node.input[0])[1:3]
-    size, scale = (node.inputs[at] for at in (1, 2))
-    if not (size.is_const() and scale.is_const() and height > 0 and width > 0):
-        return False
-    return np.allclose(scale.get_tensor_value() * np.array([height, width]), size.get_tensor_value())
+def _value(node: Any) -> Any:
+    """Return the elements that a node gives, where they follow from constants and shapes; None where a run decides.
+
+    What a shape doesn't say is below 0.
+    """
+    if node.is_const():
+        return node.get_tensor_value(as_list=False)
+    if node.type == "Shape":
+        return np.array(node.graph.get_shape(node.input[0]))
+    values = [_value(one) for one in node.inputs] if node.type in _COMPUTED else [None]
+    return None if any(one is None for one in values) else _COMPUTED[node.type](*values)
+
+
+_COMPUTED: dict[str, Callable[..., Any]] = {
+    "Cast": lambda values: values,
+    "Div": np.true_divide,
+    "Slice": lambda values, first, last, *_: values[first.item() : last.item()],
+}
+"""What is computed of a shape and a size on the way to a scale."""
 
 
 def _resized(context: Any, node: Any, size: str, **attributes: Any) -> None:
     image, dtype = node.input[0], context.get_dtype(node.output[0])
     if context.get_dtype(image) != dtype:
-        image = context.make_node("Cast", [image], attr={"to": dtype}).output[0]
-    first = context.make_node("Transpose", [image], attr={"perm": constants.NHWC_TO_NCHW}).output[0]
-    sizes = context.make_node("Cast", [size], attr={"to": TensorProto.INT64}).output[0]
-    resized = context.make_node("Resize", [first, "", "", sizes], attr={"axes": [2, 3], **attributes})
-    _replace(context, node, "Transpose", resized.output, perm=constants.NCHW_TO_NHWC)
+        image = _add(context, node, "Cast", [image], to=dtype)
+    first = _add(context, node, "Transpose", [image], perm=constants.NHWC_TO_NCHW)
+    shape = _add(context, node, "Shape", [first], end=2)
+    sizes = _add(context, node, "Concat", [shape, _add(context, node, "Cast", [size], to=TensorProto.INT64)], axis=0)
+    resized = _add(context, node, "Resize", [first, "", "", sizes], **attributes)
+    _replace(context, node, "Transpose", [resized], perm=constants.NCHW_TO_NHWC)
 
 
-def _bincount(context: Any, node: Any, *_: Any) -> None:
+def _bincount(context: Any, node: Any) -> None:
     """Count how often each number is there, or add up what each of them weighs, in its place of the last axis."""
     found, size, weights = node.input
-    dtype = context.get_dtype(node.output[0])
-    numpy_type = utils.map_onnx_to_numpy_type(dtype)
-    length = _fixed(node.inputs[1])
-    last = (
-        _constant(context, [length])
-        if length is not None
-        else GraphBuilder(context).make_unsqueeze(
-            {"data": context.make_node("Cast", [size], attr={"to": TensorProto.INT64}).output[0], "axes": [0]}
-        )
-    )
-    shape = context.make_node("Shape", [found]).output[0]
-    rest = GraphBuilder(context).make_slice({"data": shape, "starts": [0], "ends": [-1], "axes": [0]})
-    ends = context.make_node("Concat", [rest, last], attr={"axis": 0}).output[0]
-    zeros = context.make_node("Expand", [_constant(context, 0, numpy_type), ends]).output[0]
+    numpy_type = utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0]))
+    length, fixed = _add(context, node, "Cast", [size], to=TensorProto.INT64), _fixed(node.inputs[1])
+    one = _constant(context, [1])
+    last = _add(context, node, "Reshape", [length, one]) if fixed is None else _constant(context, [fixed])
+    shape, rest = _add(context, node, "Shape", [found]), _add(context, node, "Shape", [found], end=-1)
+    ends = _add(context, node, "Concat", [rest, last], axis=0)
+    zeros = _add(context, node, "Expand", [_constant(context, 0, numpy_type), ends])
     if 0 in (context.get_shape(weights) or []):
-        weights = context.make_node("Expand", [_constant(context, 1, numpy_type), shape]).output[0]
+        weights = _add(context, node, "Expand", [_constant(context, 1, numpy_type), shape])
     reduction = "none" if node.get_attr_value("binary_output") else "add"
     _replace(context, node, "ScatterElements", [zeros, found, weights], axis=-1, reduction=reduction)
 
@@ -210,30 +249,43 @@ _PARTS = {"Real": 0, "Imag": 1}
 """Where ONNX, which has no complex numbers, keeps the parts of one."""
 
 
-def _rfft(context: Any, node: Any, *_: Any) -> None:
+def _rfft(context: Any, node: Any) -> None:
     """Transform real numbers; what reads the result must want its parts, or its size."""
     readers = context.find_output_consumers(node.output[0])
     if not {one.type for one in readers} <= {*_PARTS, "ComplexAbs"}:
         return _stay(context, node)
-    builder = GraphBuilder(context)
-    length = context.make_node("Cast", [node.input[1]], attr={"to": TensorProto.INT64}).output[0]
-    length = builder.make_squeeze({"data": length, "axes": [0]})
-    real = builder.make_unsqueeze({"data": node.input[0], "axes": [-1]})
-    rank = context.get_rank(node.input[0])
-    found = context.make_node("DFT", [real, length], attr={"axis": rank - 1, "onesided": 1}, name=node.name)
-    for one in readers:
-        _take_part(context, one, found.output[0])
-    return None
+    length = _add(context, node, "Cast", [node.input[1]], to=TensorProto.INT64)
+    length = _add(context, node, "Reshape", [length, _constant(context, [])])
+    real = _add(context, node, "Unsqueeze", [node.input[0], _constant(context, [-1])])
+    return _replace(context, node, "DFT", [real, length], axis=context.get_rank(node.input[0]) - 1, onesided=1)
 
 
-def _take_part(context: Any, node: Any, found: str) -> None:
-    if node.type == "ComplexAbs":
-        _replace(context, node, "ReduceL2", [found, _constant(context, [-1])], keepdims=0)
+def _part_of_complex(context: Any, node: Any) -> None:
+    """Take the parts of complex numbers, or their size, where they stand as pairs."""
+    if node.inputs[0].type != "DFT":
+        _stay(context, node)
+    elif node.type == "ComplexAbs":
+        _replace(context, node, "ReduceL2", [node.input[0], _constant(context, [-1])], keepdims=0)
     else:
-        _replace(context, node, "Gather", [found, _constant(context, _PARTS[node.type])], axis=-1)
+        _replace(context, node, "Gather", [node.input[0], _constant(context, _PARTS[node.type])], axis=-1)
 
 
-_OURS: dict[str, Handler] = {
+_KINDS = {TensorProto.STRING: "string", TensorProto.INT64: "int64", TensorProto.FLOAT: "float"}
+"""What a LabelEncoder takes and gives, by the word for it in the names of its attributes."""
+
+
+def _find_in_table(context: Any, node: Any) -> None:
+    """Look elements up in a table that says what it holds (graphcost.load.keras.lift)."""
+    table, default = node.inputs[0], node.inputs[2]
+    kinds = [_KINDS.get(context.get_dtype(name)) for name in (node.input[1], node.output[0])]
+    if table.type != "HashTableV2" or None in kinds or not default.is_const():
+        return _stay(context, node)
+    keys, values = json.loads(table.get_attr_str("shared_name"))
+    held = {f"keys_{kinds[0]}s": keys, f"values_{kinds[1]}s": values, f"default_{kinds[1]}": default.get_tensor_value()}
+    return _replace(context, node, "LabelEncoder", [node.input[1]], constants.AI_ONNX_ML_DOMAIN, **held)
+
+
+_OURS: dict[str, Callable[[Any, Any], None]] = {
     "BiasAdd": _bias_add,
     "Bincount": _bincount,
     "Conv3D": _conv_3d,
@@ -242,18 +294,30 @@ _OURS: dict[str, Handler] = {
     "DenseBincount": _bincount,
     "Erfc": _erfc,
     "Expm1": _expm1,
+    "LookupTableFindV2": _find_in_table,
     "RFFT": _rfft,
+    **dict.fromkeys((*_PARTS, "ComplexAbs"), _part_of_complex),
     "ScaleAndTranslate": _scale_and_translate,
     **dict.fromkeys(_RESIZED, _resize),
     # ResizeArea becomes the nearest neighbour; ONNX has operators of the other names, which mean something else
-    **dict.fromkeys(("ResizeArea", "Conv", "Mod", "NonMaxSuppression", "TopK"), _stay),
+    **dict.fromkeys(("ResizeArea", "Conv", "Mod", "NonMaxSuppression", "StringToHashBucketFast", "TopK"), _stay),
 }
 
 
+def _theirs(operator: str, handle: Callable[..., None], options: Mapping[str, Any]) -> Callable[[Any, Any], None]:
+    """Return a handler of tf2onnx's, in the form of ours."""
+
+    def convert(context: Any, node: Any) -> None:
+        node.type = options.get("onnx_op", operator)
+        handle(context, node, **{"tf_op": operator, "initialized_tables": {}, "dequantize": False, **options})
+
+    return convert
+
+
 def _handlers() -> dict[str, tuple[Handler, list[Any]]]:
-    theirs = tf_op.create_mapping(OPSET, [CONTRIB])
-    careful = {name: _careful(name, handle, options) for name, (handle, options) in theirs.items()}
-    return {name: (handle, []) for name, handle in {**careful, **_OURS}.items()}
+    mapping = tf_op.create_mapping(OPSET, EXTRA)
+    theirs = {name: _theirs(name, handle, options) for name, (handle, options) in mapping.items()}
+    return {name: (_careful(name, handle), []) for name, handle in {**theirs, **_OURS}.items()}
 
 
 HANDLERS = _handlers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from math import prod
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import onnx
 
     from graphcost.load.keras.trace import LayerCall
-    from graphcost.types import TensorType
+    from graphcost.types import Value
 
 _MOVES = """
     Cast Concat DepthToSpace Expand Flatten Gather Identity Pad Reshape Shape Slice SpaceToDepth Split Squeeze Tile
@@ -25,6 +26,10 @@ _MOVES = """
 """
 MOVES = frozenset(_MOVES.split())
 """The operators that only bring elements to where the next node wants them."""
+
+
+_CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
+"""What a recurrent layer repeats: one node of ONNX is the layer with its cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +63,14 @@ def tree(source: Any) -> Tree:
 
 def _inside(layer: Any) -> list[Any]:
     """Return the layers that a layer holds itself."""
-    if not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.layers.Layer) or isinstance(getattr(layer, "cell", None), _CELLS):
         return []
     return list(layer._flatten_layers(include_self=False, recursive=False))  # `layers` lacks those of layers
 
 
 def described(one: Tree, calls: Sequence[LayerCall]) -> Iterator[Layer]:
     """Yield what is said about each layer of a tree."""
-    outputs: dict[int, list[tuple[TensorType, ...]]] = {}
+    outputs: dict[int, list[tuple[Value, ...]]] = {}
     for call in calls:
         outputs.setdefault(id(call.layer), []).append(tuple(call.outputs))
     for layer in one.layers:
@@ -98,6 +103,10 @@ def weights(one: Tree) -> Iterator[tuple[str, Any]]:
             yield one.paths[id(layer)], getattr(variable, "_value", variable)
 
 
+_BODY = re.compile(r"^(copy__\d+/)*(\w+?_(cond|body)_\d+_)?")
+"""What tf2onnx puts before the names of nodes that it takes out of a loop: the name of the function they were in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scopes:
     """The name scopes of layer calls, and whose they are."""
@@ -107,7 +116,7 @@ class Scopes:
 
     def of(self, name: str) -> str | None:
         """Return the innermost layer call whose scope a name begins with."""
-        parts = name.split("/")
+        parts = _BODY.sub("", name).split("/")
         for length in range(len(parts) - 1, 0, -1):
             found = self.by_scope.get("/".join(parts[:length]))
             if found is not None:

@@ -35,7 +35,14 @@ def from_config(path: Path, config: Mapping[str, Any], *, trust: bool) -> Any:
         with _weightless():
             return _modern(wanted, trust=trust) if "module" in wanted else _legacy(wanted, trust=trust)
     except Exception as fault:
-        raise SourceError(f"{path}: Keras can't build it: {first_line(fault)}") from fault
+        hint = "; classes of your own are known where they are defined: give the model itself" if trust else ""
+        raise SourceError(f"{path}: Keras can't build it: {first_line(_root(fault))}{hint}") from fault
+
+
+def _root(fault: BaseException) -> BaseException:
+    """Return the error that began it all: Keras says around it only that something did not work."""
+    inner = fault.__cause__ or fault.__context__
+    return fault if inner is None else _root(inner)
 
 
 def _modern(config: Mapping[str, Any], *, trust: bool) -> Any:

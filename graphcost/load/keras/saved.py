@@ -23,6 +23,10 @@ _OF_TENSORFLOW = "__saved_model"
 """How the names of signatures begin that are TensorFlow's own."""
 
 
+_STATELESS = {"StatefulPartitionedCall": "PartitionedCall", "While": "StatelessWhile", "If": "StatelessIf"}
+"""What calls functions that change something, and what does the same for such as don't: these can be inlined."""
+
+
 @dataclass(frozen=True, slots=True)
 class SavedModel:
     """A folder that holds a SavedModel."""
@@ -54,6 +58,7 @@ def trace_of(source: SavedModel) -> Trace:
     outputs = {one.name: name for name, one in sorted(signature.outputs.items())}
     inputs = {one.name: name for name, one in sorted(signature.inputs.items())}
     _keep_needed(graph, {_node(name) for name in outputs})
+    _forget_state(graph)
     variables = {node.name: _become_input(node) for node in graph.node if node.op == "VarHandleOp"}
     Surgeon(graph).read_from_inputs(variables, {_node(name) for name in outputs})
     return Trace(source, Lifted(graph, variables), inputs, outputs, ())
@@ -84,6 +89,14 @@ def _keep_needed(graph: Any, outputs: Iterable[str]) -> None:
     kept = [node for node in graph.node if node.name in needed]
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def _forget_state(graph: Any) -> None:
+    """Take away what the file says of state, which is elements now: the shapes of handles, and an order of writes."""
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        for node in nodes:
+            node.op = _STATELESS.get(node.op, node.op)
+            node.attr.pop("_output_shapes", None)
 
 
 def _become_input(node: Any) -> Declared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Shapes = Mapping[str, Sequence[int]]
+
+
+_PAINT = re.compile(r"\x1b\[[0-9;]*m")
+_WRAPPED = "Exception encountered when calling"
+"""How the line begins that Keras puts before an error of a layer."""
+LONGEST = 300
+"""Characters of an error of someone else's that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +41,21 @@ def signature(source: Any, shapes: Shapes) -> Signature:
         return _concrete(source)
     model = getattr(source, "_functional", None) or source
     if getattr(model, "_inputs_struct", None) is not None:
-        return _functional(source, model)
+        return _functional(source, model, shapes)
     given = _declared(source) or _built(source) or _given(source, shapes)
     names = list(given)
 
     def call(*tensors: Any) -> Any:
-        return source(*tensors) if len(tensors) == 1 else source(**dict(zip(names, tensors, strict=True)))
+        if len(tensors) == 1:
+            return source(*tensors, **_inference(source))
+        return source(**dict(zip(names, tensors, strict=True)), **_inference(source))
 
     return Signature(call, tuple(given.values()))
+
+
+def _inference(source: Any) -> dict[str, bool]:
+    """Return what tells a Keras layer that it isn't trained: some that augment data take the contrary for granted."""
+    return {"training": False} if isinstance(source, keras.layers.Layer) else {}
 
 
 def _concrete(function: Any) -> Signature:
@@ -54,12 +69,15 @@ def _concrete(function: Any) -> Signature:
     return Signature(call, specs)
 
 
-def _functional(source: Any, model: Any) -> Signature:
+def _functional(source: Any, model: Any, shapes: Shapes) -> Signature:
+    """Return how a model with inputs is called; a single one may be called as `shapes` calls it."""
     inputs = keras.tree.flatten(model._inputs_struct)
-    specs = tuple(tf.TensorSpec(_free_batch(one.shape), one.dtype, name=one.name) for one in inputs)
+    names = list(shapes) if len(inputs) == len(shapes) == 1 else [one.name for one in inputs]
+    pairs = zip(inputs, names, strict=True)
+    specs = tuple(tf.TensorSpec(_free_batch(one.shape), one.dtype, name=name) for one, name in pairs)
 
     def call(*tensors: Any) -> Any:
-        return source(keras.tree.pack_sequence_as(model._inputs_struct, list(tensors)))
+        return source(keras.tree.pack_sequence_as(model._inputs_struct, list(tensors)), **_inference(source))
 
     return Signature(call, specs)
 
@@ -118,6 +136,8 @@ def name_of(source: Any) -> str:
     return getattr(source, "name", None) or type(source).__name__
 
 
-def first_line(fault: Exception) -> str:
+def first_line(fault: BaseException) -> str:
     """Return the first line of what an error says, or what it is called."""
-    return next((line for line in str(fault).splitlines() if line.strip()), type(fault).__name__)
+    lines = (_PAINT.sub("", line) for line in str(fault).splitlines())
+    line = next((line for line in lines if line.strip() and not line.startswith(_WRAPPED)), type(fault).__name__)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"

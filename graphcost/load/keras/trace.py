@@ -15,7 +15,7 @@ from graphcost.load.keras import layers, recurrent
 from graphcost.load.keras.lift import lift
 from graphcost.load.keras.signature import first_line, name_of, signature
 from graphcost.load.origin import BATCH
-from graphcost.types import DType, TensorType
+from graphcost.types import DType, TensorType, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +36,8 @@ class LayerCall:
     """Its name scope: what it makes has names that begin with it."""
     caller: LayerCall | None
     """The call of another layer that it is part of."""
-    outputs: list[TensorType] = field(default_factory=list)
-    """The types of what it returned."""
+    outputs: list[Value] = field(default_factory=list)
+    """What it returned."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +130,7 @@ class _Recorder:
                 found = function(*args, **kwargs)
             finally:
                 self.running.pop()
-        call.outputs.extend(_type(one) for one in tf.nest.flatten(found) if isinstance(one, tf.Tensor))
+        call.outputs.extend(_value(one) for one in tf.nest.flatten(found) if isinstance(one, tf.Tensor))
         return found
 
     def listening(self, layer: Any) -> Callable[..., Any]:
@@ -155,6 +155,10 @@ def _inline() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+def _value(tensor: Any) -> Value:
+    return Value(tensor.name, "computed", _type(tensor))
 
 
 def _type(tensor: Any) -> TensorType:
