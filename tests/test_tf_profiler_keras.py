@@ -41,6 +41,12 @@ def test_what_the_conversion_rewrote_counts_the_same(build):
     assert {region.reason for listed in one.rewrites.values() for region in listed} == {"the same count"}
 
 
+@pytest.mark.parametrize("name", keras_zoo.LAYERS)
+def test_layers_differ_by_what_the_conversion_rewrote(name):
+    one = compared(keras_zoo.LAYERS[name]())
+    assert one.is_right, (one.difference, one.explained, one.rewrites)
+
+
 def test_nothing_differs_where_the_conversion_rewrote_nothing():
     one = compared(keras_zoo.unchanged())
     assert (one.difference, one.rewrites, one.total) == ({}, {}, one.profiled)
@@ -49,6 +55,7 @@ def test_nothing_differs_where_the_conversion_rewrote_nothing():
 def test_the_large_networks_rewrites_are_in_the_small_one():
     assert set(compared(keras_zoo.small()).rewrites) == {
         ("BiasAdd + Conv2D", "Conv"),
+        ("Conv2D + Pad", "Conv"),
         ("BiasAdd", "Add"),
         ("DepthwiseConv2dNative", "Conv"),
         ("Rsqrt", "Sqrt + Reciprocal"),

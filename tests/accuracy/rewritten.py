@@ -1,10 +1,10 @@
 """What TensorFlow's profiler counts of a Keras model, what graphcost counts, and what the conversion rewrote.
 
-TensorFlow's own registry prices both graphs: the one that TensorFlow traced, and the ONNX graph, each node of which is
-put in TensorFlow's words with the shapes that onnx infers. Nodes of both are related by name; an operation that is gone
-went where its readers are. One operation that became one of the same kind is unchanged, whatever it counts; all else is
-a rewrite, and its price on both sides follows from the two graphs. graphcost's own prices have no part in that. They
-are right if TensorFlow's count less graphcost's is what the rewrites make it, kind by kind.
+TensorFlow's own registry prices both graphs: the one that graphcost had TensorFlow trace, and the ONNX graph, each node
+of which is put in TensorFlow's words, with the shapes that it has in onnxruntime. Nodes of both are related by name; an
+operation that is gone went where its readers are. One operation that became one of the same kind is unchanged, whatever
+it counts; all else is a rewrite, and its price on both sides follows from the two graphs. graphcost's own prices have
+no part in that. They are right if TensorFlow's count less graphcost's is what the rewrites make it, kind by kind.
 """
 
 from __future__ import annotations
@@ -14,35 +14,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from unittest import mock
 
-import onnx
-import tensorflow as tf
-from onnx import helper
-from tensorflow.python.framework import ops  # its registry has no public name
+from accuracy import profiler
+from accuracy.words import in_words, nodes_of
 
 from graphcost.analysis import analyze
-from graphcost.load.keras import convert
-
-RAW = tf.raw_ops
-
-
-@dataclass
-class Region:
-    """Operations of TensorFlow's, and the ONNX nodes that do their work."""
-
-    kinds: list = field(default_factory=list)
-    "the kinds of those operations that TensorFlow counts"
-    theirs: Counter = field(default_factory=Counter)
-    "what it counts, by kind"
-    nodes: list = field(default_factory=list)
-    "the operators of the ONNX nodes that compute something"
-    worded: Counter = field(default_factory=Counter)
-    "what TensorFlow would count of them, by kind"
-
-    @property
-    def is_rewritten(self):
-        """Whether it is more than one operation that became one of the same kind, and counts at all."""
-        is_same = len(self.nodes) == len(self.kinds) == 1 and self.kinds == list(self.worded)
-        return bool(self.kinds or self.worded) and not is_same
+from graphcost.bounds import NOTHING
+from graphcost.load.keras import by_tf2onnx
 
 
 @dataclass(frozen=True)
@@ -54,11 +31,13 @@ class Compared:
     total: int
     "graphcost's total"
     theirs: Counter
-    "TensorFlow's count, by kind of operation"
+    "TensorFlow's count by kind of operation"
     ours: Counter
     "graphcost's, by the kinds that ONNX's operators are for TensorFlow"
+    hidden: dict
+    "what TensorFlow counts less what it would if it looked into functions, by kind"
     rewrites: dict
-    "the regions that the conversion rewrote, by what it made of what"
+    "what the conversion rewrote: the regions, by what it made of what"
 
     @property
     def difference(self):
@@ -67,306 +46,174 @@ class Compared:
 
     @property
     def explained(self):
-        """What the rewritten operations count less what the nodes do that replaced them, by kind."""
+        """What the two graphs make it: what is hidden, and what went less what came in its place, by kind."""
         regions = [one for listed in self.rewrites.values() for one in listed]
-        return less(summed(one.theirs for one in regions), summed(one.worded for one in regions))
+        went, came = summed(one.theirs for one in regions), summed(one.worded for one in regions)
+        return less(summed([went, self.hidden]), came)
+
+    @property
+    def is_right(self):
+        """Whether graphcost's count is TensorFlow's, kind by kind, but for what the two graphs explain."""
+        is_whole = self.theirs.total() == self.profiled and self.ours.total() == self.total
+        is_known = all(one.reason for listed in self.rewrites.values() for one in listed)
+        return is_whole and is_known and self.difference == self.explained
 
 
-def compared(model, **options):
-    """Return what both count of a built Keras model at batch 1; `options` are those of graphcost.analyze."""
-    function = concrete(model)
-    operations = function.graph.get_operations()
-    report, proto = analyzed(model, **options)
-    worded = {node.outputs: in_words(node) for node in with_shapes(proto)}
+@dataclass
+class Region:
+    """Operations of TensorFlow's that count, and the ONNX nodes that do their work."""
+
+    kinds: list = field(default_factory=list)
+    "the operations' kinds"
+    folded: list = field(default_factory=list)
+    "the kinds of the operations that are gone, too, and brought elements to a window"
+    theirs: Counter = field(default_factory=Counter)
+    "what TensorFlow counts of them, by kind"
+    nodes: list = field(default_factory=list)
+    "the operators of the nodes that compute something"
+    worded: Counter = field(default_factory=Counter)
+    "what TensorFlow would count of them, by kind"
+    needless: str = ""
+    "why the operations need no node"
+    unpriced: str = ""
+    "the kind of the operation that the nodes are named after, where TensorFlow has no rule for it"
+
+    @property
+    def is_rewritten(self):
+        """Whether it counts at all, and is more than one operation that became one of the same kind."""
+        is_one = len(self.kinds + self.folded) == len(self.nodes) == 1
+        return bool(self.kinds or self.worded) and not (is_one and self.kinds == list(self.worded))
+
+    @property
+    def reason(self):
+        """Why both sides count what they do; empty where nothing tells."""
+        if self.theirs.total() == self.worded.total():
+            return "the same count"
+        if "SpaceToBatchND" in self.folded:
+            return "TensorFlow pads to whole blocks and cuts off what comes of it"
+        return f"TensorFlow has no rule for {self.unpriced}" if self.unpriced and not self.kinds else self.needless
+
+
+def compared(model, shape=None):
+    """Return what both count of a Keras model at batch 1; `shape` is the input's, where it was not built yet."""
+    report, trace, proto = analyzed(model, shape)
+    theirs = profiler.concrete(model, shape)
+    nodes = nodes_of(proto)
+    worded = {node.outputs: in_words(node) for node in nodes}
     computing = {row.cost.node.outputs for row in report.rows if row.cost.terms}
-    regions = paired(operations, proto.graph, worded, computing)
     rewrites = defaultdict(list)
-    for one in regions:
+    for one in paired(trace, nodes, worded, computing):
         if one.is_rewritten:
-            rewrites[" + ".join(sorted(one.kinds)), " + ".join(one.nodes)].append(one)
+            went = " + ".join(sorted(one.kinds + one.folded))
+            rewrites[went or one.unpriced, " + ".join(one.nodes)].append(one)
+    worth, counted = report.total.value or NOTHING, profiler.by_kind(theirs)
+    assert worth.is_exact
     return Compared(
-        profiled(function),
-        report.total.value.best,
-        summed(Counter({one.type: registered(one)}) for one in operations),
-        summed(attributed(row, worded[row.cost.node.outputs]) for row in report.rows if row.parent is None),
-        dict(rewrites),
+        profiled=profiler.total(theirs),
+        total=worth.low,
+        theirs=counted,
+        ours=summed(attributed(row, worded[row.cost.node.outputs]) for row in report.rows if row.parent is None),
+        hidden=less(counted, profiler.by_kind(trace.graph)) if profiler.has_functions(theirs) else {},
+        rewrites=dict(rewrites),
     )
 
 
-def summed(counters):
+def summed(counts):
     found = Counter()
-    for one in counters:
+    for one in counts:
         found.update(one)
     return found
 
 
 def less(one, other):
-    found = {kind: one[kind] - other[kind] for kind in one | other}
+    found = {kind: one[kind] - other[kind] for kind in {*one, *other}}
     return {kind: count for kind, count in found.items() if count}
 
 
-# What TensorFlow counts
+@dataclass(frozen=True)
+class Trace:
+    """What graphcost had TensorFlow trace, at batch 1."""
+
+    graph: object
+    "the graph"
+    outputs: set
+    "the operations whose results are asked for"
 
 
-def concrete(model):
-    """Return a Keras model as TensorFlow traces it for a batch of 1."""
-    specs = [tf.TensorSpec((1, *one.shape[1:]), one.dtype, name=one.name) for one in model.inputs]
+def analyzed(model, shape=None):
+    """Return graphcost's report, the graph that it had TensorFlow trace, and the ONNX graph that it made of that."""
+    kept, convert = [], by_tf2onnx.convert
 
-    def call(*given):
-        return model(list(given) if len(given) > 1 else given[0], training=False)
+    def keeping(wanted, **options):
+        graph = profiler.at_batch_1(wanted.graph)
+        proto = convert(wanted, **options)
+        kept.extend([Trace(graph, {name.partition(":")[0] for name in wanted.outputs}), proto])
+        return proto
 
-    return tf.function(call, autograph=False).get_concrete_function(*specs)
-
-
-def profiled(function):
-    """Return the total that TensorFlow's profiler gives."""
-    builder = tf.compat.v1.profiler.ProfileOptionBuilder
-    options = builder(builder.float_operation()).with_empty_output().build()
-    return tf.compat.v1.profiler.profile(function.graph, options=options).total_float_ops
-
-
-def registered(operation):
-    """Return what the profiler's registry says of an operation; 0 where it has no rule or misses a shape."""
-    try:
-        return int(ops.get_stats_for_node_def(operation.graph, operation.node_def, "flops").value or 0)
-    except ValueError:
-        return 0
-
-
-# What graphcost counts
-
-
-def analyzed(model, **options):
-    """Return graphcost's report, and the ONNX graph that it made on the way."""
-    kept, structure = [], convert.structure
-
-    def keeping(*given):
-        kept.append(structure(*given))
-        return kept[0]
-
-    with mock.patch.object(convert, "structure", keeping):
-        report = analyze(model, convention="tf-profiler", dims={"batch": 1}, **options)
-    return report, kept[0]
+    given = {"shapes": {"inputs": shape}} if shape else {"dims": {"batch": 1}}
+    with mock.patch.object(by_tf2onnx, "convert", keeping):
+        report = analyze(model, convention="tf-profiler", **given)
+    return report, *kept
 
 
 def attributed(row, words):
     """Return graphcost's count of a node by kind; by its operator, where TensorFlow's words count otherwise."""
     is_left_out = row.value is None or row.cost.status.name == "SHAPE"
-    counted = 0 if is_left_out else row.value.best
-    return words if words.total() == counted else Counter({f"ONNX {row.cost.node.op_type}": counted})
+    count = 0 if is_left_out else row.value.best
+    return words if words.total() == count else Counter({f"ONNX {row.cost.node.op_type}": count})
 
 
-# The ONNX graph in TensorFlow's words
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node of the ONNX graph with its shapes."""
-
-    proto: onnx.NodeProto
-    inputs: list
-    "shapes"
-    output: tuple
-    "shape"
-    is_of_shapes: bool
-    "whether it follows from shapes alone"
-    is_of_root: bool
-    "whether it reads a square root"
-
-    @property
-    def outputs(self):
-        return tuple(self.proto.output)
-
-    def attribute(self, name, default=None):
-        return next((helper.get_attribute_value(one) for one in self.proto.attribute if one.name == name), default)
-
-
-def with_shapes(model):
-    """Return the nodes of a model with what onnx infers of them at batch 1."""
-    bound = onnx.ModelProto()
-    bound.CopyFrom(model)
-    for dim in (one for value in bound.graph.input for one in value.type.tensor_type.shape.dim):
-        if dim.dim_param == "batch":
-            dim.dim_value = 1
-    graph = onnx.shape_inference.infer_shapes(bound, strict_mode=True, data_prop=True).graph
-    shapes = {one.name: tuple(one.dims) for one in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        shapes[value.name] = tuple(one.dim_value if one.HasField("dim_value") else None for one in dims)
-    writers = {name: node for node in graph.node for name in node.output}
-    of_shapes, constants = set(), {one.name for one in graph.initializer}
-    for node in graph.node:
-        if node.op_type in ("Shape", "Size") or (of_shapes & {*node.input} and {*node.input} <= of_shapes | constants):
-            of_shapes.update(node.output)
-    return [
-        Node(
-            node,
-            [shapes.get(name) for name in node.input],
-            shapes.get(node.output[0]),
-            node.output[0] in of_shapes,
-            node.op_type == "Reciprocal" and node.input[0] in writers and writers[node.input[0]].op_type == "Sqrt",
-        )
-        for node in graph.node
-    ]
-
-
-def in_words(node):
-    """Return what TensorFlow's registry counts of an ONNX node, by kind: nothing, where TensorFlow has no rule for it.
-
-    The convention's two choices are here: what follows from shapes alone is no work of a run, and a Reciprocal of a
-    square root is an Rsqrt.
-    """
-    if node.is_of_shapes:
-        return Counter()
-    said = unary(RAW.Rsqrt) if node.is_of_root else WORDS.get(node.proto.op_type, lambda _: ())
-    found = Counter()
-    with tf.Graph().as_default():
-        for tensor, shape in said(node):
-            tensor.set_shape(shape)
-            found[tensor.op.type] += registered(tensor.op)
-    return found
-
-
-def given(shape, dtype=tf.float32):
-    return tf.compat.v1.placeholder(dtype, shape)
-
-
-def binary(operation):
-    """Once per input after the first: ONNX's Max and Sum take any number."""
-    return lambda node: [(operation(x=given(node.inputs[0]), y=given(y)), node.output) for y in node.inputs[1:]]
-
-
-def unary(operation, name="x"):
-    return lambda node: [(operation(**{name: given(node.inputs[0])}), node.output)]
-
-
-def reduction(operation, axes="axis"):
-    return lambda node: [(operation(input=given(node.inputs[0]), **{axes: given(None, tf.int32)}), node.output)]
-
-
-def product(node):
-    x, y = map(given, node.inputs)
-    is_plain = x.shape.rank == y.shape.rank == 2
-    yield RAW.MatMul(a=x, b=y) if is_plain else RAW.BatchMatMulV2(x=x, y=y), node.output
-
-
-def convolution(node):
-    x, w, group = node.inputs[0], node.inputs[1], node.attribute("group", 1)
-    assert x[1] == w[1] * group, "channels do not fit"
-    operation = {4: RAW.Conv2D, 5: RAW.Conv3D}[len(x)]
-    dilations = channels_last((1, 1, *node.attribute("dilations", ())))
-    y = operation(input=around(node), filter=given((*w[2:], w[1], w[0])), dilations=dilations, **moving(node))
-    yield y, channels_last(node.output)
-    yield from bias(node)
-
-
-def transposed_convolution(node):
-    w, y = node.inputs[1], channels_last(node.output)
-    if len(y) == 4:
-        filters = given((*w[2:], w[1], w[0]))
-        x = RAW.Conv2DBackpropInput(input_sizes=y, filter=filters, out_backprop=given([None] * 4), **moving(node))
-        yield x, y
-    yield from bias(node)
-
-
-def bias(node):
-    if len(node.inputs) > 2:
-        y = channels_last(node.output)
-        yield RAW.BiasAdd(value=given(y), bias=given(y[-1:])), y
-
-
-def pool(operation, name):
-    def said(node):
-        if len(node.output) == 4:
-            window = [1, *node.attribute("kernel_shape"), 1]
-            yield operation(**{name: around(node)}, ksize=window, **moving(node)), channels_last(node.output)
-
-    return said
-
-
-def moving(node):
-    """Return the strides and the padding of a window: none where the node names it, for it is part of the input."""
-    strides = channels_last((1, 1, *node.attribute("strides", ())))
-    return {"strides": strides, "padding": "SAME" if is_same(node) else "VALID"}
-
-
-def around(node):
-    """Return the input of a window, together with the padding that the node names."""
-    n, c, *spatial = node.inputs[0]
-    none = [0] * 2 * len(spatial)
-    pads = none if is_same(node) else node.attribute("pads", none)
-    return given((n, *map(sum, zip(spatial, pads, pads[len(spatial) :], strict=False)), c))
-
-
-def is_same(node):
-    return node.attribute("auto_pad", b"").startswith(b"SAME")
-
-
-def channels_last(shape):
-    n, c, *spatial = shape
-    return [n, *spatial, c]
-
-
-WORDS = {
-    **{name: binary(getattr(RAW, name)) for name in ("Equal", "Greater", "Less", "Mul", "Pow", "Sub")},
-    "Add": binary(RAW.AddV2),
-    "Div": binary(RAW.RealDiv),
-    "GreaterOrEqual": binary(RAW.GreaterEqual),
-    "LessOrEqual": binary(RAW.LessEqual),
-    "Max": binary(RAW.Maximum),
-    "Min": binary(RAW.Minimum),
-    "Sum": binary(RAW.AddV2),
-    **{name: unary(getattr(RAW, name)) for name in ("Log", "Neg", "Reciprocal")},
-    "Softmax": unary(RAW.Softmax, "logits"),
-    "GlobalAveragePool": reduction(RAW.Mean),
-    "ReduceMean": reduction(RAW.Mean),
-    "ReduceSum": reduction(RAW.Sum),
-    "ArgMax": reduction(RAW.ArgMax, "dimension"),
-    "ArgMin": reduction(RAW.ArgMin, "dimension"),
-    "MatMul": product,
-    "Conv": convolution,
-    "ConvTranspose": transposed_convolution,
-    "AveragePool": pool(RAW.AvgPool, "value"),
-    "MaxPool": pool(RAW.MaxPool, "input"),
-}
-"""By operator of ONNX, the operations that TensorFlow has for it, each with the shape of its output."""
-
-
-# Both graphs, node by node
-
-
-def paired(operations, graph, worded, computing):
-    """Return the regions of both graphs: each operation and each ONNX node is part of one."""
-    homes = _Homes(operations, graph)
+def paired(trace, nodes, worded, computing):
+    """Return the regions of both graphs: each operation that counts and each ONNX node is part of one."""
+    homes = Homes(trace, [node.proto for node in nodes])
     regions = defaultdict(Region)
-    for one in operations:
-        count = registered(one)
+    for one in trace.graph.get_operations():
+        count = profiler.count(one)
         if count:
             region = regions[homes.of_operation(one)]
             region.kinds.append(one.type)
             region.theirs[one.type] += count
-    for node in graph.node:
-        region = regions[homes.of_node(node)]
-        region.worded.update(worded[tuple(node.output)])
-        if tuple(node.output) in computing:
-            region.nodes.append(node.op_type)
-    return list(regions.values())
+            region.needless = homes.why_needless(one)
+        elif one.type in AROUND and one.name not in homes.kept:
+            regions[homes.of_operation(one)].folded.append(one.type)
+    for node in nodes:
+        home = homes.of_node(node.proto)
+        region = regions[home]
+        region.worded.update(worded[node.outputs])
+        region.nodes += [node.proto.op_type] if node.outputs in computing else []
+        region.needless = "follows from shapes alone" if node.is_of_shapes else region.needless
+        if home in homes.operations and not profiler.has_rule(homes.operations[home]):
+            region.unpriced = homes.operations[home].type
+    return regions.values()
 
 
-class _Homes:
-    """Says which region an operation or a node belongs to: that of an operation whose name an ONNX node has."""
+AROUND = ("Pad", "SpaceToBatchND")
+"""What brings elements to a window, which ONNX's convolutions can do themselves."""
 
-    def __init__(self, operations, graph):
-        self.operations = {one.name: one for one in operations}
-        self.kept = {name for node in graph.node for name in _names(node) if name in self.operations}
-        self.readers = defaultdict(list)
-        for node in graph.node:
-            for name in node.input:
-                self.readers[name].append(node)
+
+class Homes:
+    """Says which region an operation or a node belongs to: that of an operation whose name a node has."""
+
+    def __init__(self, trace, protos):
+        self.operations = {one.name: one for one in trace.graph.get_operations()}
+        self.kept = {name for node in protos for name in _names(node) if name in self.operations}
+        self.readers = {name: node for node in reversed(protos) for name in node.input}
+        self.constants, self.needed = set(), set(trace.outputs)
+        for name, one in self.operations.items():
+            if one.type == "Const" or (one.inputs and self.constants.issuperset(_givers(one))):
+                self.constants.add(name)
+        for name, one in reversed(self.operations.items()):
+            self.needed.update(_givers(one) if name in self.needed else ())
+
+    def why_needless(self, operation):
+        """Return why no node need do an operation's work; nothing where one must."""
+        if operation.name in self.constants:
+            return "works on constants alone"
+        return "" if operation.name in self.needed else "no output needs it"
 
     def of_operation(self, operation):
-        """Itself, if an ONNX node has its name or it works on constants alone; else where its readers are."""
-        seen, waiting = set(), [] if _is_constant(operation) else [operation]
+        """Itself, if a node has its name or none is needed; else where its readers are."""
+        seen, waiting = set(), [] if self.why_needless(operation) else [operation]
         for one in waiting:
             if one.name in self.kept:
                 return one.name
@@ -375,25 +222,21 @@ class _Homes:
             waiting += after
         return operation.name
 
-    def of_node(self, node):
-        """The operation whose name it has, be it with a number that tf2onnx added; else where its readers are."""
-        for name in (*_names(node), *(_COUNTED.sub("", one) for one in _names(node))):
+    def of_node(self, proto):
+        """The operation whose name it has, be it with a number that tf2onnx added; else where its reader is."""
+        for name in (*_names(proto), *(_NUMBER.sub("", one) for one in _names(proto))):
             if name in self.operations:
                 return self.of_operation(self.operations[name])
-        readers = [reader for name in node.output for reader in self.readers[name]]
-        return self.of_node(readers[0]) if readers else node.output[0]
+        reader = next((self.readers[name] for name in proto.output if name in self.readers), None)
+        return self.of_node(reader) if reader else proto.output[0]
 
 
-def _is_constant(operation):
-    """Return whether all that an operation depends on are constants."""
-    seen = [operation]
-    for one in seen:
-        seen += [tensor.op for tensor in one.inputs if tensor.op not in seen]
-    return all(one.inputs or one.type == "Const" for one in seen)
+_NUMBER = re.compile(r"__\d+$")
 
 
-_COUNTED = re.compile(r"__\d+$")
+def _names(proto):
+    return proto.name, *(one.partition(":")[0] for one in proto.output)
 
 
-def _names(node):
-    return node.name, *(one.partition(":")[0] for one in node.output)
+def _givers(operation):
+    return [one.op.name for one in operation.inputs]

@@ -314,10 +314,14 @@ def _theirs(operator: str, handle: Callable[..., None], options: Mapping[str, An
     return convert
 
 
+_CALLED = ("Conv2D", "Fill")
+"""The handlers that tf2onnx's own rewriters call, in their way."""
+
+
 def _handlers() -> dict[str, tuple[Handler, list[Any]]]:
     mapping = tf_op.create_mapping(OPSET, EXTRA)
     theirs = {name: _theirs(name, handle, options) for name, (handle, options) in mapping.items()}
-    return {name: (_careful(name, handle), []) for name, handle in {**theirs, **_OURS}.items()}
+    return {name: (_careful(name, handle), []) for name, handle in {**theirs, **_OURS}.items() if name not in _CALLED}
 
 
 HANDLERS = _handlers()

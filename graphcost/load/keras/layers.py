@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from math import prod
@@ -103,10 +102,6 @@ def weights(one: Tree) -> Iterator[tuple[str, Any]]:
             yield one.paths[id(layer)], getattr(variable, "_value", variable)
 
 
-_BODY = re.compile(r"^(copy__\d+/)*(\w+?_(cond|body)_\d+_)?")
-"""What tf2onnx puts before the names of nodes that it takes out of a loop: the name of the function they were in."""
-
-
 @dataclass(frozen=True, slots=True)
 class Scopes:
     """The name scopes of layer calls, and whose they are."""
@@ -116,7 +111,7 @@ class Scopes:
 
     def of(self, name: str) -> str | None:
         """Return the innermost layer call whose scope a name begins with."""
-        parts = _BODY.sub("", name).split("/")
+        parts = name.split("/")
         for length in range(len(parts) - 1, 0, -1):
             found = self.by_scope.get("/".join(parts[:length]))
             if found is not None:
