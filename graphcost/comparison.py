@@ -10,7 +10,7 @@ from graphcost import collector, conventions
 from graphcost.analysis import report_of
 from graphcost.differences import Difference, differences_of
 from graphcost.errors import UsageError
-from graphcost.layers import parameters, path_of
+from graphcost.layers import path_of
 from graphcost.load import load
 from graphcost.matching import matched
 from graphcost.results import Group, Report, Row, Settings, group
@@ -65,9 +65,9 @@ class Comparison:
         """What of parameters, FLOPs and the outputs' shapes is not the same."""
         totals = self.totals
         found: set[Aspect] = set()
-        if totals["parameters"][0] != totals["parameters"][1]:
+        if _may_differ(*totals["parameters"]):
             found.add("parameters")
-        if totals["cost"][0] != totals["cost"][1] if "cost" in totals else totals["macs"][0] != totals["macs"][1]:
+        if _may_differ(*totals.get("cost", totals["macs"])):
             found.add("flops")
         if any(one.kind == "shape" for one in self.differences):
             found.add("shape")
@@ -80,6 +80,11 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.before.model.source!r} and {self.after.model.source!r}>"
+
+
+def _may_differ(old: Bounds, new: Bounds) -> bool:
+    """Return whether two totals differ, or nobody can say that they don't."""
+    return old != new or old.high is None
 
 
 def compare(
@@ -133,18 +138,20 @@ def _dimensions(model: Model) -> set[str]:
 def _compared(before: Report, after: Report) -> Comparison:
     old, new = (tuple(row for row in report.rows if row.parent is None) for report in (before, after))
     known = {layer.path: layer for layer in before.layers if layer.path}
-    paths = dict.fromkeys([*known, *map(path_of, old)])
+    paths = dict.fromkeys([*known, *map(path_of, old), ""])
     olds, news = _by_path(old, {row.id: path_of(row) for row in old}), _by_path(new, matched(new, old, set(paths)))
     writers = {name: path_of(row) for row in old for name in row.cost.node.outputs}
     pairs: list[Pair] = []
     differences: list[Difference] = []
     for path in paths:
         layer = known.get(path)
-        stated = None if layer is None else parameters([layer])
+        stated = layer.parameters if layer else None
         sides = _side(path, olds[path], stated), _side(path, news[path], None)
         if any(one.rows or one.parameters for one in sides):
             found = tuple(differences_of(path, *sides, (layer and layer.weights) or (), writers))
-            pairs.append(Pair(path, layer.class_name if layer else "", *sides, tuple({one.kind: 0 for one in found})))
+            pairs.append(
+                Pair(path, layer.class_name if layer else "", *sides, tuple(dict.fromkeys(one.kind for one in found)))
+            )
             differences.extend(found)
     return Comparison(before, after, tuple(pairs), (*differences, *_shapes(before, after)))
 

@@ -20,8 +20,8 @@ Kind = Literal[
 ]
 
 
-MOST_WEIGHTS = 4
-"""How many weights are tried together to find out which are gone."""
+MOST_WEIGHTS = 8
+"""How many weights a layer may have for every choice of them to be tried, to find out which are gone."""
 Aspect = Literal["parameters", "flops", "shape"]
 """What a comparison can fail on."""
 
@@ -90,9 +90,9 @@ def _of_parameters(path: str, before: Group, after: Group, weights: Sequence[Wei
         return
     change = f"{before.parameters:,} -> {after.parameters:,} parameters"
     if lost < 0:
-        message = f"{change}: it holds what was another layer's, or what was computed from weights"
+        message = f"{change}: there are more"
     elif not _computing(after.rows) and _computing(before.rows):
-        message = f"{change}: they are gone with its nodes, into the weights of its neighbour"
+        message = f"{change}: they are gone with its nodes"
     else:
         message = f"{change}: {_reason(lost, weights)}"
     yield Difference("parameters", path, message)
@@ -101,13 +101,14 @@ def _of_parameters(path: str, before: Group, after: Group, weights: Sequence[Wei
 def _reason(lost: int, weights: Sequence[Weight]) -> str:
     """Return why so many elements are not there any more, as far as the weights' names tell."""
     if any(one.name.startswith("moving_") for one in weights):
-        return "its moving statistics were made a scale and a shift beforehand"
-    sets = (chosen for size in range(1, min(len(weights), MOST_WEIGHTS) + 1) for chosen in combinations(weights, size))
+        return "exporters make a scale and a shift of moving statistics"
+    few = weights if len(weights) <= MOST_WEIGHTS else ()
+    sets = (chosen for size in range(1, len(few) + 1) for chosen in combinations(few, size))
     fitting = [chosen for chosen in sets if sum(one.elements for one in chosen) == lost]
     if len(fitting) == 1:
         gone = " and ".join(one.name for one in fitting[0])
-        return f"{gone} is not stored: it is zero, or equal to another weight, or nothing reads it"
-    return "weights that are zero, equal to others or read by nothing are not stored"
+        return f"as many as {gone}; exporters leave out what is zero, equal to another weight, or read by nothing"
+    return "exporters leave out what is zero, equal to another weight, or read by nothing"
 
 
 def _computing(rows: Sequence[Row]) -> list[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphcost.errors import UsageError
 from graphcost.load import keras
 
 if TYPE_CHECKING:
@@ -53,8 +54,15 @@ def convert(
     converted, UsageError where it is an ONNX model already.
     """
     target = Path(output)
+    try:
+        return _written(source, target, shapes or {}, trust=trust, verify=verify)
+    except OSError as fault:
+        raise UsageError(f"can't write {target}: {fault.strerror or fault}") from fault
+
+
+def _written(source: Any, target: Path, shapes: Mapping[str, Sequence[int]], *, trust: bool, verify: bool) -> Export:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".graphcost-") as folder:
-        made = keras.export(source, Path(folder) / target.name, shapes or {}, trust=trust, verify=verify)
+        made = keras.export(source, Path(folder) / target.name, shapes, trust=trust, verify=verify)
         size = sum(one.stat().st_size for one in Path(folder).iterdir())
         for one in Path(folder).iterdir():
             one.replace(target.parent / one.name)

@@ -53,7 +53,7 @@ def by_layer(report: Report) -> tuple[LayerCost, ...]:
     graph names none, the scopes in the names of its nodes.
     """
     top = [row for row in report.rows if row.parent is None]
-    layers = report.layers if len(report.layers) > 1 else (*report.layers, *_scopes(top)[len(report.layers) :])
+    layers = report.layers if len(report.layers) > 1 else _scopes(top, report.layers)
     known = {layer.path for layer in layers}
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in top:
@@ -66,15 +66,15 @@ def by_layer(report: Report) -> tuple[LayerCost, ...]:
 
 def parameters(layers: Iterable[Layer]) -> int | None:
     """Return how many parameters layers say that they have; None where one doesn't say, or there is none."""
-    own = [one.trainable + one.frozen for one in layers if one.trainable is not None and one.frozen is not None]
-    return sum(own) if own else None
+    own = [one.parameters for one in layers]
+    return None if not own or None in own else sum(filter(None, own))
 
 
 def sized(layers: Iterable[Layer], graph: Graph, typed: TypedGraph) -> tuple[Layer, ...]:
     """Return layers whose outputs have the sizes that the inputs' symbolic dimensions were given.
 
-    A size that is still open is that of the graph's value of the same name, up to rank 3: what images are made of may
-    stand there in another order.
+    The first axis is that of the graph's value of the same name, where there is one: a layer can fold the batch into
+    another axis. So is a size that is still open, up to rank 3: what images are made of may stand in another order.
     """
     sizes = _sizes(graph, typed)
     return tuple(
@@ -98,9 +98,11 @@ def _sized(value: Value, sizes: Mapping[str, int], typed: TypedGraph) -> Value:
         return value
     bound: Shape = tuple(sizes.get(dim) if isinstance(dim, str) else dim for dim in value.type.shape)
     inferred = shape_of(typed.type_of(value.name))
-    if None in bound and len(bound) == len(inferred) <= 3:
+    if len(inferred) == len(bound):
+        bound = (inferred[0], *bound[1:]) if bound else ()
         pairs = list(zip(bound, inferred, strict=True))
-        bound = tuple(new for _, new in pairs) if all(old in {None, new} for old, new in pairs) else bound
+        is_same = len(bound) <= 3 and all(old in {None, new} for old, new in pairs)
+        bound = inferred if None in bound and is_same else bound
     return replace(value, type=TensorType(value.type.dtype, bound))
 
 
@@ -117,8 +119,8 @@ def _around(path: str) -> list[str]:
     return ["", *(path[:end] for end in ends), path] if path else [""]
 
 
-def _scopes(rows: Iterable[Row]) -> tuple[Layer, ...]:
-    """Return the scopes that rows name, each before those inside it."""
+def _scopes(rows: Iterable[Row], known: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Return the scopes that rows name, each before those inside it; the model itself as it is known, if it is."""
     inside: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         for outer, inner in pairwise(_around(path_of(row))):
@@ -128,7 +130,7 @@ def _scopes(rows: Iterable[Row]) -> tuple[Layer, ...]:
         path = left.pop()
         found.append(Layer(path, "", None, (), is_built=True))
         left.extend(reversed(inside[path]))
-    return tuple(found)
+    return (*known, *found[1:]) if known else tuple(found)
 
 
 class _Tree:
@@ -156,6 +158,12 @@ def _returned(layer: Layer) -> Bounds:
     return Bounds(known, None if None in sizes else known)
 
 
+def _is_unseen(layer: Layer, report: Report) -> bool:
+    """Return whether a layer works where no call of it was seen: in the body of a loop, which others' nodes hold."""
+    is_unused = any(one.code == "unused-layer" and one.where == layer.path for one in report.findings)
+    return bool(layer.weights) and not layer.outputs and not is_unused
+
+
 def _is_uncounted(row: Row) -> bool:
     """Return whether the convention counts nothing of a row: not the operator, or there is nothing to count."""
     return row.value is None or row.cost.status is Status.FREE
@@ -167,6 +175,8 @@ def _cost(layer: Layer, rows: Sequence[Row], tree: _Tree, report: Report) -> Lay
         sums = replace(sums, value=NOTHING)  # preparation alone: nothing of it runs
     if any(row.value is None for row in sums.rows) and all(_is_uncounted(row) for row in sums.rows):
         sums = replace(sums, value=None)
+    if _is_unseen(layer, report):
+        sums = replace(sums, macs=UNBOUNDED, value=UNBOUNDED, read=UNBOUNDED, written=UNBOUNDED)
     convention, costs = report.settings.convention, [row.cost for row in sums.rows]
     found = (of_part(devices.find(name), costs, sums.value, convention) for name in report.settings.devices)
     latency = tuple(one for one in found if one)

@@ -24,7 +24,7 @@ def matched(rows: Sequence[Row], others: Sequence[Row], paths: set[str]) -> dict
     A row that says its layer is believed. Else the scope in its name is looked up among those of the others; where
     that finds too few, products are aligned in order. What is left goes to the node that it reads or is read by.
     """
-    found = {row.id: path for row in rows if row.layer and (path := row.layer.partition("#")[0]) in paths}
+    found = {row.id: path for row in rows if row.layer is not None and (path := row.layer.partition("#")[0]) in paths}
     if not found:
         found = _by_scope(rows, others)
     if len(found) < ENOUGH * len(rows):
@@ -34,11 +34,13 @@ def matched(rows: Sequence[Row], others: Sequence[Row], paths: set[str]) -> dict
 
 
 def _by_scope(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, str]:
-    scopes = {scope: path_of(row) for row in others if (scope := row.cost.node.name.rpartition("/")[0])}
-    found = {}
-    for row in rows:
-        names = (row.cost.node.name, *row.cost.node.outputs)
-        paths = (_look_up(name.strip("/").split("/")[:-1], scopes) for name in names)
+    names = {row.cost.node.name: path_of(row) for row in others if row.cost.node.name}
+    scopes = {scope: path_of(row) for row in others if (scope := row.cost.node.name.strip("/").rpartition("/")[0])}
+    found = {row.id: names[row.cost.node.name] for row in rows if row.cost.node.name in names}
+    for row in (one for one in rows if one.id not in found):
+        paths = (
+            _look_up(one.strip("/").split("/")[:-1], scopes) for one in (row.cost.node.name, *row.cost.node.outputs)
+        )
         path = next((one for one in paths if one is not None), None)
         if path is not None:
             found[row.id] = path

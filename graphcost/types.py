@@ -344,6 +344,11 @@ class Layer:
         return None if self.weights is None else sum(one.elements for one in self.weights if not one.is_trainable)
 
     @property
+    def parameters(self) -> int | None:
+        """Elements of its own weights; None where nobody says."""
+        return None if self.weights is None else sum(one.elements for one in self.weights)
+
+    @property
     def depth(self) -> int:
         """How many layers are around it."""
         return self.path.count("/") + 1 if self.path else 0

@@ -14,6 +14,9 @@ from graphcost.load.origin import CALL, LAYERS, VARIABLE, say_layers
 from graphcost.types import DType, Layer, TensorType, Value, Weight
 
 
+RECORD = '[{"path": "", "class_name": "A", "weights": [%s], "outputs": [], "is_built": true}]'
+
+
 @pytest.fixture(scope="module")
 def block():
     return analyze("models/transformer_block.onnx")
@@ -126,7 +129,19 @@ def test_a_roofline_says_the_least_that_a_layer_takes():
     assert 0 < max(one.latency[0].seconds for one in layers) <= report.latency[0].seconds * 1.0000001
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"path": "a"}]', "null", '[{"path": 1, "outputs": 5}]', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '[{"path": "a"}]',
+        "null",
+        '[{"path": 1, "outputs": 5}]',
+        "[" * 100_000,
+        RECORD % '["k", "lots", true]',
+        RECORD % '["k", -5, true]',
+    ],
+)
 def test_metadata_that_can_not_be_read_is_left_alone(text):
     proto = model("float[2] x => float[2] y", "y = Relu(x)")
     proto.metadata_props.add(key=LAYERS, value=text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from graphcost.types import DType, Layer, TensorType, Value, Weight
@@ -35,8 +34,18 @@ def say_layers(proto: onnx.ModelProto, layers: Iterable[Layer]) -> None:
     kept = [one for one in proto.metadata_props if one.key != LAYERS]
     del proto.metadata_props[:]
     proto.metadata_props.extend(kept)
-    records = [{**asdict(one), "weights": _weights(one), "outputs": _outputs(one)} for one in layers]
+    records = [_record(one) for one in layers]
     proto.metadata_props.add(key=LAYERS, value=json.dumps(records))
+
+
+def _record(layer: Layer) -> dict[str, Any]:
+    return {
+        "path": layer.path,
+        "class_name": layer.class_name,
+        "weights": _weights(layer),
+        "outputs": _outputs(layer),
+        "is_built": layer.is_built,
+    }
 
 
 def _weights(layer: Layer) -> list[list[Any]] | None:
@@ -67,11 +76,19 @@ def _layer(record: dict[str, Any]) -> Layer:
     return Layer(
         path=str(record["path"]),
         class_name=str(record["class_name"]),
-        weights=None if record["weights"] is None else tuple(Weight(*one) for one in record["weights"]),
+        weights=None if record["weights"] is None else tuple(_weight(*one) for one in record["weights"]),
         outputs=calls,
         is_built=bool(record["is_built"]),
     )
 
 
+def _weight(name: str, elements: int, is_trainable: bool) -> Weight:  # noqa: FBT001  # a record as it is written
+    if not isinstance(elements, int) or elements < 0:
+        raise ValueError(f"{elements} is no number of elements")
+    return Weight(str(name), elements, bool(is_trainable))
+
+
 def _type(dtype: str | None, shape: list[Dim] | None) -> TensorType:
+    if shape is not None and not all(dim is None or isinstance(dim, int | str) for dim in shape):
+        raise ValueError(f"{shape} is no shape")
     return TensorType(DType(dtype) if dtype else None, None if shape is None else tuple(shape))

@@ -259,7 +259,7 @@ def like_input(*op_types: str, domain: str = "", name: str = "") -> None:
     types(*op_types, domain=domain)(as_input)
 
 
-def gradient(*op_types: str, domain: str = "") -> Callable[[Gradient], Gradient]:
+def gradient(*op_types: str) -> Callable[[Gradient], Gradient]:
     """Register the decorated function as the backward pass of some operators.
 
     It takes a Call and the places of the inputs whose gradients are wanted, and yields Terms.
@@ -267,7 +267,7 @@ def gradient(*op_types: str, domain: str = "") -> Callable[[Gradient], Gradient]
 
     def register(function: Gradient) -> Gradient:
         for op_type in op_types:
-            _gradients[domain, op_type] = function
+            _gradients["", op_type] = function
         return function
 
     return register

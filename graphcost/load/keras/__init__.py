@@ -27,6 +27,11 @@ log = logging.getLogger("graphcost")
 _LIBRARIES = ("keras", "tensorflow")
 
 
+def is_path(source: Any) -> bool:
+    """Return whether a source is the path of a file or folder."""
+    return isinstance(source, str | os.PathLike)
+
+
 def is_live(source: Any) -> bool:
     """Return whether an object is a Keras model, a tf.Module, a tf.function, or callable with some tf.Variables."""
     if _is_theirs(type(source)):
@@ -61,7 +66,9 @@ def export(
     """
     from graphcost.load.keras import archive, process  # noqa: PLC0415  # as above
 
-    if not isinstance(source, str | os.PathLike):
+    if not is_path(source) and not is_live(source):
+        raise UsageError(f"wants a Keras model, a tf.Module or a file of one, got {type(source).__name__}")
+    if not is_path(source):
         return _exported(source, output, shapes, verify=verify)
     path = Path(source)
     kind = archive.kind_of(path)

@@ -125,7 +125,8 @@ def name_dimensions(graph: onnx.GraphProto, inputs: Collection[str]) -> None:
         dims = one.type.tensor_type.shape.dim if one.name in inputs else ()
         for axis, dim in enumerate(dims):
             if dim.WhichOneof("value") != "dim_value" or dim.dim_value < 0:
-                dim.dim_param = BATCH if axis == 0 else _AXES.get(len(dims), {}).get(axis, f"{one.name}_{axis}")
+                name = _AXES.get(len(dims), {}).get(axis, str(axis))
+                dim.dim_param = BATCH if axis == 0 else name if len(inputs) == 1 else f"{one.name}_{name}"
 
 
 _AXES = {

@@ -91,7 +91,7 @@ class _Found:
 
     def say_layers(self, proto: onnx.ModelProto, *, counts_weights: bool) -> None:
         """Write the tree of layers into the metadata of a model, with or without how many weights each has."""
-        described = layers.described(self.tree, self.trace.calls)
+        described = layers.described(self.tree, self.trace.calls, self.trace.returned)
         say_layers(proto, (one if counts_weights else replace(one, weights=None) for one in described))
 
     def _say_calls(self, graph: onnx.GraphProto) -> None:
@@ -103,7 +103,8 @@ class _Found:
 
 
 def _read(traced: Trace) -> _Found:
-    tree, lifted = layers.tree(traced.source), traced.lifted
+    lifted = traced.lifted
+    tree = layers.tree(traced.source, lifted.variables.values())
     owners = {id(variable): path for path, variable in layers.weights(tree)}
     places = variable_paths(traced.source)
     lifted = renamed(lifted, {name: _name(one, owners, places) for name, one in lifted.variables.items()})
@@ -115,7 +116,10 @@ def _name(variable: Any, owners: Mapping[int, str], places: Mapping[int, str]) -
     """Return a variable's name: the path of its layer and its own, or where an object keeps it."""
     name: str = variable.name.partition(":")[0]
     path = owners.get(id(variable))
-    return f"{path}/{name.rpartition('/')[2]}" if path else places.get(id(variable), name)
+    if not path:
+        return places.get(id(variable), name)
+    own = name.partition(f"{path.rpartition('/')[2]}/")[2]  # `lstm_cell/kernel` of a recurrent layer
+    return f"{path}/{own or name.rpartition('/')[2]}"
 
 
 def _add_unread(proto: onnx.ModelProto, found: _Found) -> None:

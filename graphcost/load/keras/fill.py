@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-MOST_GROWTH = 2
-"""How many times the bytes that it reads a node may write to be computed beforehand: what repeats stays a node."""
+REPEATS = frozenset({"Expand", "Tile"})
+"""What makes much of little stays a node."""
 RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
@@ -30,7 +30,7 @@ def fill(proto: onnx.ModelProto, variables: Mapping[str, Any]) -> None:
     graph = proto.graph
     weights = {one.name for one in graph.input if origin.entry(one.metadata_props, origin.VARIABLE) is not None}
     given = [one for one in graph.input if one.name not in weights]
-    read = {name for node in graph.node for name in node.input}
+    read = {name for node in graph.node for name in _read(node)}
     elements = {name: np.asarray(variables[name].numpy()) for name in weights & read & variables.keys()}
     del graph.input[:]
     graph.input.extend(given)
@@ -48,7 +48,7 @@ def _computed(proto: onnx.ModelProto, elements: dict[str, Array]) -> dict[str, A
         is_early = any(name in ready for name in node.input) and _is_early(node, ready)
         (early if is_early else late).append(node)
         ready.update(node.output if is_early else ())
-    read = {name for node in late for name in node.input} | {one.name for one in graph.output}
+    read = {name for node in late for name in _read(node)} | {one.name for one in graph.output}
     wanted = [name for node in early for name in node.output if name in read]
     if not wanted:
         return {}

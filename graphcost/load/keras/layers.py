@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import keras
 from graphcost.types import Layer, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import onnx
 
@@ -27,10 +27,6 @@ MOVES = frozenset(_MOVES.split())
 """The operators that only bring elements to where the next node wants them."""
 
 
-_CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
-"""What a recurrent layer repeats: one node of ONNX is the layer with its cell."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
     """The layers of a model by their paths."""
@@ -39,47 +35,50 @@ class Tree:
     """By a layer's id, where it stands in the model: `encoder/dense`; the model itself is empty."""
     layers: tuple[Any, ...]
     """The layers in the order of the model, each once."""
+    weights: Mapping[str, tuple[Any, ...]]
+    """By a layer's path, its own variables as TensorFlow sees them; a variable that several hold is the first one's."""
+    trainable: frozenset[int]
+    """The ids of those that training changes: a frozen model has none, whatever its variables say."""
 
 
-def tree(source: Any) -> Tree:
-    """Return the layers of a source: a Keras model's own tree; of anything else, itself alone."""
+def tree(source: Any, captured: Iterable[Any] = ()) -> Tree:
+    """Return the layers of a source: a Keras model's own tree; of anything else, itself alone.
+
+    What else than a Keras model has no list of its weights that could be trusted: the variables that its graph
+    captured belong to it, too.
+    """
     paths: dict[int, str] = {}
     layers: list[Any] = []
 
     def add(layer: Any, path: str) -> None:
         paths[id(layer)] = path
         layers.append(layer)
-        names: Counter[str] = Counter()
         for inner in _inside(layer):
             if id(inner) not in paths and not isinstance(inner, keras.layers.InputLayer):
-                names[inner.name] += 1
-                suffix = f"_{names[inner.name]}" if names[inner.name] > 1 else ""
-                add(inner, f"{path}/{inner.name}{suffix}".lstrip("/"))
+                add(inner, _free(f"{path}/{inner.name}".lstrip("/"), paths.values()))
 
     add(source, "")
-    return Tree(paths, tuple(layers))
+    is_model = isinstance(source, keras.layers.Layer)
+    held = {paths[id(layer)]: _own_variables(layer) for layer in layers}
+    held[""] += [] if is_model else list(captured)
+    weights = dict(_each_once(held))
+    chosen = source.trainable_weights if is_model else (one for one in weights[""] if getattr(one, "trainable", True))
+    return Tree(paths, tuple(layers), weights, frozenset(id(_value_of(one)) for one in chosen))
+
+
+def _free(path: str, taken: Collection[str]) -> str:
+    found, again = path, 1
+    while found in taken:
+        again += 1
+        found = f"{path}_{again}"
+    return found
 
 
 def _inside(layer: Any) -> list[Any]:
-    """Return the layers that a layer holds itself."""
-    if not isinstance(layer, keras.layers.Layer) or isinstance(getattr(layer, "cell", None), _CELLS):
+    """Return the layers that a layer holds itself; the cell that a recurrent layer loops over is a part of it."""
+    if not isinstance(layer, keras.layers.Layer) or (isinstance(layer, keras.layers.RNN) and not layer.unroll):
         return []
     return list(layer._flatten_layers(include_self=False, recursive=False))  # `layers` lacks those of layers
-
-
-def described(one: Tree, calls: Sequence[LayerCall]) -> Iterator[Layer]:
-    """Yield what is said about each layer of a tree."""
-    outputs: dict[int, list[tuple[Value, ...]]] = {}
-    for call in calls:
-        outputs.setdefault(id(call.layer), []).append(tuple(call.outputs))
-    for layer in one.layers:
-        yield Layer(
-            path=one.paths[id(layer)],
-            class_name=type(layer).__name__,
-            weights=tuple(map(_weight, _own_variables(layer))),
-            outputs=tuple(outputs.get(id(layer), ())),
-            is_built=bool(getattr(layer, "built", True)),
-        )
 
 
 def _own_variables(layer: Any) -> list[Any]:
@@ -90,16 +89,45 @@ def _own_variables(layer: Any) -> list[Any]:
     return [one for one in layer.weights if id(one) not in inner]
 
 
-def _weight(variable: Any) -> Weight:
+def _each_once(held: Mapping[str, Iterable[Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    seen: set[int] = set()
+    for path, variables in held.items():
+        new = {id(one): one for one in map(_value_of, variables) if id(one) not in seen}
+        seen.update(new)
+        yield path, tuple(new.values())
+
+
+def _value_of(variable: Any) -> Any:
+    """Return what TensorFlow sees of a variable of Keras."""
+    return getattr(variable, "_value", variable)
+
+
+def described(one: Tree, calls: Sequence[LayerCall], renamed: Mapping[str, str]) -> Iterator[Layer]:
+    """Yield what is said about each layer of a tree; `renamed` gives tensors that have another name in the graph."""
+    outputs: dict[int, list[tuple[Value, ...]]] = {}
+    for call in calls:
+        values = (replace(value, name=renamed.get(value.name) or value.name) for value in call.outputs)
+        outputs.setdefault(id(call.layer), []).append(tuple(values))
+    for layer in one.layers:
+        path = one.paths[id(layer)]
+        yield Layer(
+            path=path,
+            class_name=type(layer).__name__,
+            weights=tuple(_weight(variable, one.trainable) for variable in one.weights[path]),
+            outputs=tuple(outputs.get(id(layer), ())),
+            is_built=bool(getattr(layer, "built", True)),
+        )
+
+
+def _weight(variable: Any, trainable: Collection[int]) -> Weight:
     name = variable.name.partition(":")[0].rpartition("/")[2]
-    return Weight(name, prod(map(int, variable.shape)), bool(getattr(variable, "trainable", True)))
+    return Weight(name, prod(map(int, variable.shape)), id(variable) in trainable)
 
 
 def weights(one: Tree) -> Iterator[tuple[str, Any]]:
-    """Yield the weights of all layers as TensorFlow sees them, with the path of the layer that owns each."""
-    for layer in one.layers:
-        for variable in _own_variables(layer):
-            yield one.paths[id(layer)], getattr(variable, "_value", variable)
+    """Yield the weights of all layers, with the path of the layer that owns each."""
+    for path, variables in one.weights.items():
+        yield from ((path, variable) for variable in variables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from keras.src.saving.serialization_lib import SafeModeScope
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 from graphcost.errors import SourceError
+from graphcost.load.keras.saved import chosen
 from graphcost.load.keras.signature import first_line
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def loaded(path: Path) -> Any:
     except Exception as fault:
         raise SourceError(f"{path}: TensorFlow can't load it: {first_line(fault)}") from fault
     signatures = dict(found.signatures)
-    served = signatures.get("serving_default") or next(iter(signatures.values()), None)
-    if served is None:
-        raise SourceError(f"{path}: a SavedModel is read by its signatures, this one has none")
+    served = signatures[chosen(path, signatures)]
     served.loaded = found  # what a function captures lives as long as this does
     return served
 

@@ -61,7 +61,7 @@ def trace_of(source: SavedModel) -> Trace:
     _forget_state(graph)
     variables = {node.name: _become_input(node) for node in graph.node if node.op == "VarHandleOp"}
     Surgeon(graph).read_from_inputs(variables, {_node(name) for name in outputs})
-    return Trace(source, Lifted(graph, variables), inputs, outputs, ())
+    return Trace(source, Lifted(graph, variables), inputs, outputs)
 
 
 def _read(path: Path) -> tuple[Any, Any]:
@@ -70,11 +70,18 @@ def _read(path: Path) -> tuple[Any, Any]:
         found = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     except (DecodeError, OSError) as fault:
         raise SourceError(f"{path}: its saved_model.pb can't be read: {fault}") from fault
-    for one in found.meta_graphs:
-        names = [name for name in one.signature_def if not name.startswith(_OF_TENSORFLOW)]
-        if names:
-            return one.graph_def, one.signature_def[SERVED if SERVED in names else min(names)]
-    raise SourceError(f"{path}: a SavedModel is read by its signatures, this one has none")
+    graph = next(
+        (one for one in found.meta_graphs if one.signature_def), saved_model_pb2.SavedModel().meta_graphs.add()
+    )
+    return graph.graph_def, graph.signature_def[chosen(path, graph.signature_def)]
+
+
+def chosen(path: Path, names: Iterable[str]) -> str:
+    """Return the signature that a SavedModel is read by: what it serves by default, else the first by name."""
+    own = sorted(name for name in names if not name.startswith(_OF_TENSORFLOW))
+    if not own:
+        raise SourceError(f"{path}: a SavedModel is read by its signatures, this one has none")
+    return SERVED if SERVED in own else own[0]
 
 
 def _keep_needed(graph: Any, outputs: Iterable[str]) -> None:

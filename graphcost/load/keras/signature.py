@@ -36,13 +36,13 @@ class Signature:
 
 
 def signature(source: Any, shapes: Shapes) -> Signature:
-    """Return how a source is called: by its own inputs, else by those that it was built with, else by `shapes`."""
+    """Return how a source is called: by its own inputs, else by `shapes`, else by those that it was built with."""
     if hasattr(source, "structured_input_signature"):
         return _concrete(source)
     model = getattr(source, "_functional", None) or source
     if getattr(model, "_inputs_struct", None) is not None:
         return _functional(source, model, shapes)
-    given = _declared(source) or _built(source) or _given(source, shapes)
+    given = _declared(source) or (_given(source, shapes) if shapes else _built(source)) or _given(source, shapes)
     names = list(given)
 
     def call(*tensors: Any) -> Any:

@@ -52,8 +52,10 @@ class Trace:
     """By the tensor that is given, what the input is called."""
     outputs: Mapping[str, str]
     """By the tensor that is asked for, what the output is called; empty where nobody says."""
-    calls: tuple[LayerCall, ...]
+    calls: tuple[LayerCall, ...] = ()
     """The layer calls, in the order in which they began."""
+    returned: Mapping[str, str] = field(default_factory=dict)
+    """By the tensor that stands behind an output, what that is called."""
 
 
 def trace(source: Any, shapes: Shapes) -> Trace:
@@ -76,7 +78,8 @@ def trace(source: Any, shapes: Shapes) -> Trace:
     names = _output_names(source, function) or [""] * len(function.outputs)
     outputs = dict(zip((one.name for one in function.outputs), names, strict=True))
     its_own = tuple(one for one in calls if one.graph is function.graph)
-    return Trace(source, lift(function), inputs, outputs, its_own)
+    returned = {one.op.inputs[0].name: outputs[one.name] for one in function.outputs if one.op.type == "Identity"}
+    return Trace(source, lift(function), inputs, outputs, its_own, returned)
 
 
 @contextmanager
@@ -99,6 +102,7 @@ def _recording(source: Any) -> Iterator[list[LayerCall]]:
         return found
 
     inner = [one for one in layers.tree(source).layers if isinstance(one, kind)]
+    own = {id(layer): vars(layer)["call"] for layer in inner if "call" in vars(layer)}
     try:
         kind.__call__, kind._open_name_scope = called, scope
         for layer in inner:
@@ -108,6 +112,7 @@ def _recording(source: Any) -> Iterator[list[LayerCall]]:
         kind.__call__, kind._open_name_scope = plain_call, plain_scope
         for layer in inner:
             vars(layer).pop("call", None)
+            vars(layer).update({"call": own[id(layer)]} if id(layer) in own else {})
 
 
 class _Recorder:
@@ -130,7 +135,9 @@ class _Recorder:
                 found = function(*args, **kwargs)
             finally:
                 self.running.pop()
-        call.outputs.extend(_value(one) for one in tf.nest.flatten(found) if isinstance(one, tf.Tensor))
+        keeps_batch = type(layer).__module__.startswith("keras.")
+        tensors = (one for one in tf.nest.flatten(found) if isinstance(one, tf.Tensor))
+        call.outputs.extend(Value(one.name, "computed", _type(one, keeps_batch=keeps_batch)) for one in tensors)
         return found
 
     def listening(self, layer: Any) -> Callable[..., Any]:
@@ -157,18 +164,14 @@ def _inline() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def _value(tensor: Any) -> Value:
-    return Value(tensor.name, "computed", _type(tensor))
-
-
-def _type(tensor: Any) -> TensorType:
-    """Return a tensor's type, its first dimension the batch where that is free."""
+def _type(tensor: Any, *, keeps_batch: bool) -> TensorType:
+    """Return a tensor's type; its first dimension, where it is free, is the batch, if the layer keeps that there."""
     if tensor.shape.rank is None:
         return TensorType(DType(tensor.dtype.name), None)
     dims = tensor.shape.as_list()
-    return TensorType(
-        DType(tensor.dtype.name), tuple(BATCH if at == 0 and one is None else one for at, one in enumerate(dims))
-    )
+    if dims[:1] == [None] and keeps_batch:
+        dims[0] = BATCH
+    return TensorType(DType(tensor.dtype.name), tuple(dims))
 
 
 def _output_names(source: Any, function: Any) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def largest_difference(source: Any, shapes: Mapping[str, Sequence[int]], path: P
     drawn = np.random.default_rng(0)
     inputs = {one.name: _random(drawn, one) for one in called.specs}
     expected = [np.asarray(one) for one in keras.tree.flatten(called.call(*inputs.values()))]
-    return max(_apart(one, other) for one, other in zip(_run(path, inputs), expected, strict=True))
+    return float(np.max([_apart(one, other) for one, other in zip(_run(path, inputs), expected, strict=True)]))
 
 
 def _run(path: Path, inputs: Mapping[str, Array]) -> list[Array]:
@@ -49,7 +49,9 @@ def _run(path: Path, inputs: Mapping[str, Array]) -> list[Array]:
 
 def _random(drawn: np.random.Generator, spec: Any) -> Array:
     shape = [size or (BATCH if axis == 0 else FREE) for axis, size in enumerate(spec.shape)]
-    dtype = np.dtype(spec.dtype.as_numpy_dtype if hasattr(spec.dtype, "as_numpy_dtype") else spec.dtype)
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    if dtype.kind not in "fiub":
+        raise SourceError(f"input {spec.name} is of type {spec.dtype.name}: only numbers can be drawn to verify with")
     return (drawn.random(shape) if dtype.kind == "f" else drawn.integers(0, 2, shape)).astype(dtype)
 
 
@@ -59,4 +61,5 @@ def _apart(one: Array, other: Array) -> float:
     if not one.size:
         return 0.0
     wide, expected = one.astype(np.float64), other.astype(np.float64)
-    return float(np.abs(wide - expected).max() / max(1.0, np.abs(expected).max()))
+    largest = np.abs(expected).max()
+    return float(np.abs(wide - expected).max() / (largest or 1.0))

@@ -69,12 +69,13 @@ def _flow(part: TypedGraph, wanted: set[str]) -> Iterator[tuple[Applied, Wanted]
     """Yield the nodes through which a derivative flows, the last first, with the places of the inputs it flows to."""
     moving = set(wanted)
     for node, call in zip(part.graph.nodes, part.calls, strict=True):
-        if not moving.isdisjoint(node.inputs) and not gradients.is_flat(call):
+        if not moving.isdisjoint((*node.inputs, *node.captures)) and not gradients.is_flat(call):
             moving.update(name for name, type_ in zip(node.outputs, call.outputs, strict=True) if _is_float(type_))
     handed = set(part.graph.outputs)
     for node, call in zip(reversed(part.graph.nodes), reversed(part.calls), strict=True):
         places = tuple(place for place, name in enumerate(node.inputs) if name in moving)
-        if places and not handed.isdisjoint(moving.intersection(node.outputs)):
+        is_moved = bool(places) or not moving.isdisjoint(node.captures)
+        if is_moved and not handed.isdisjoint(moving.intersection(node.outputs)):
             handed.update(node.inputs[place] for place in places)
             yield (node, call), places
 
