@@ -13,7 +13,6 @@ from graphcost.bounds import Bounds
 from graphcost.load.origin import CALL, LAYERS, VARIABLE, say_layers
 from graphcost.types import DType, Layer, TensorType, Value, Weight
 
-
 RECORD = '[{"path": "", "class_name": "A", "weights": [%s], "outputs": [], "is_built": true}]'
 
 

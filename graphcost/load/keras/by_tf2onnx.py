@@ -125,8 +125,13 @@ def name_dimensions(graph: onnx.GraphProto, inputs: Collection[str]) -> None:
         dims = one.type.tensor_type.shape.dim if one.name in inputs else ()
         for axis, dim in enumerate(dims):
             if dim.WhichOneof("value") != "dim_value" or dim.dim_value < 0:
-                name = _AXES.get(len(dims), {}).get(axis, str(axis))
-                dim.dim_param = BATCH if axis == 0 else name if len(inputs) == 1 else f"{one.name}_{name}"
+                dim.dim_param = BATCH if axis == 0 else _free_axis(one.name, axis, len(dims), is_alone=len(inputs) == 1)
+
+
+def _free_axis(name: str, axis: int, rank: int, *, is_alone: bool) -> str:
+    """Return what a free axis of an input is called; those of several inputs need not be of one length."""
+    found = _AXES.get(rank, {}).get(axis)
+    return found if found and is_alone else f"{name}_{found or axis}"
 
 
 _AXES = {

@@ -111,13 +111,33 @@ def _conv_3d(context: Any, node: Any) -> None:
 
 
 def _conv_transpose(context: Any, node: Any) -> None:
-    """Pad the output where it is larger than the kernels reach: ONNX has no pads below zero."""
+    """Pad the output where it is larger than the kernels reach: ONNX has no pads below zero.
+
+    Where a run decides its size, tf2onnx takes channels to stand last, and pads behind the node, so that a bias which
+    it had merged into the node must come later still.
+    """
+    is_first, size = node.data_format.startswith("NC"), _value(node.inputs[0])
+    if size is not None and min(size[2:] if is_first else size[1:-1]) > 0:
+        context.replace_input(node, node.input[0], _constant(context, size), 0)
+    elif is_first:
+        return _stay(context, node)
+    else:
+        _split_bias(context, node)
     ConvTranspose.version_11(context, node)
     pads = node.get_attr_value("pads")
     if pads and min(pads) < 0:
         totals = [sum(pair) for pair in zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True)]
         node.set_attr("output_padding", [max(0, -total) for total in totals])
         node.set_attr("pads", [0 if totals[at % len(totals)] < 0 else pad for at, pad in enumerate(pads)])
+    return None
+
+
+def _split_bias(context: Any, node: Any) -> None:
+    """Let a bias that was merged into a convolution be added behind it again."""
+    for bias in node.input[3:]:
+        context.remove_input(node, bias, 3)
+        added = context.insert_new_node_on_output("Add", node.output[0], utils.make_name(f"{node.name}/Add"))
+        context.replace_inputs(added, [*added.input, bias])
 
 
 def _erfc(context: Any, node: Any) -> None:
@@ -134,7 +154,7 @@ def _one(context: Any, node: Any) -> str:
     return _constant(context, 1, utils.map_onnx_to_numpy_type(context.get_dtype(node.output[0])))
 
 
-_RESIZED = {
+_RESIZED: dict[str, dict[str, Any]] = {
     "ResizeBilinear": {"mode": "linear"},
     "ResizeBicubic": {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1},
     "ResizeNearestNeighbor": {"mode": "nearest", "nearest_mode": "floor"},
@@ -159,7 +179,7 @@ def _resize(context: Any, node: Any) -> None:
     _resized(context, node, node.input[1], coordinate_transformation_mode=place, **options)
 
 
-_FILTERS = {
+_FILTERS: dict[bytes, dict[str, Any]] = {
     b"triangle": {"mode": "linear"},
     b"keyscubic": {"mode": "cubic", "cubic_coeff_a": -0.5},
 }
@@ -194,10 +214,13 @@ def _value(node: Any) -> Any:
 
 _COMPUTED: dict[str, Callable[..., Any]] = {
     "Cast": lambda values: values,
+    "Concat": lambda *parts: np.concatenate([np.atleast_1d(one) for one in parts]),
     "Div": np.true_divide,
     "Slice": lambda values, first, last, *_: values[first.item() : last.item()],
+    "Squeeze": lambda values, *_: values,
+    "Unsqueeze": lambda values, *_: values,
 }
-"""What is computed of a shape and a size on the way to a scale."""
+"""What is computed of shapes on the way to a size or a scale."""
 
 
 def _resized(context: Any, node: Any, size: str, **attributes: Any) -> None:

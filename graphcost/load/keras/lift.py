@@ -239,9 +239,9 @@ def _called(node: Any) -> list[str]:
 def _retype(node: Any, handles: Mapping[int, _Elements]) -> None:
     """Let a node say the types of elements where it said those of handles; a loop says the shapes of its state too."""
     shapes = node.attr["output_shapes"].list.shape if node.op in _LOOPS else ()
+    lists = [node.attr[name].list.type for name in _LISTS if name in node.attr]
     for place, one in handles.items():
-        for name in _LISTS:
-            listed = node.attr[name].list.type if name in node.attr else ()
+        for listed in lists:
             if place < len(listed) and listed[place] == tf.resource.as_datatype_enum:
                 listed[place] = one.dtype
         if place < len(shapes):

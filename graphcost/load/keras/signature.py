@@ -42,11 +42,12 @@ def signature(source: Any, shapes: Shapes) -> Signature:
     model = getattr(source, "_functional", None) or source
     if getattr(model, "_inputs_struct", None) is not None:
         return _functional(source, model, shapes)
-    given = _declared(source) or (_given(source, shapes) if shapes else _built(source)) or _given(source, shapes)
+    declared = _declared(source)
+    given = declared or (_given(source, shapes) if shapes else _built(source)) or _given(source, shapes)
     names = list(given)
 
     def call(*tensors: Any) -> Any:
-        if len(tensors) == 1:
+        if declared or len(tensors) == 1:
             return source(*tensors, **_inference(source))
         return source(**dict(zip(names, tensors, strict=True)), **_inference(source))
 

@@ -1,9 +1,13 @@
 """Attention: projections, the scores of each query against each key, and the values that they weigh."""
 
+# A lambda makes its layer when the row is run, under the row's policy:
+# ruff: noqa: PLW0108
+
 from __future__ import annotations
 
 import keras
-from sweep.rows import N, Given, row
+
+from sweep.rows import Given, N, row
 
 L = keras.layers
 Q, K = (4, 6), (5, 6)

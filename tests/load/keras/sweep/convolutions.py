@@ -3,9 +3,13 @@
 A transposed convolution takes them at every place of the input; a depthwise one has no sum over channels.
 """
 
+# A lambda makes its layer when the row is run, under the row's policy:
+# ruff: noqa: PLW0108
+
 from __future__ import annotations
 
 import keras
+
 from sweep.rows import N, row
 
 L = keras.layers
@@ -89,7 +93,6 @@ TWO = [
         macs=N * 6 * 5 * 9 * 3 * 4,
     ),
     row("Conv2D 1x1", lambda x: L.Conv2D(4, 1)(x), (8, 7, 3), macs=N * 8 * 7 * 3 * 4),
-    row("Conv2D lora", lambda x: lora(L.Conv2D(4, 1), x), (8, 7, 3), macs=N * 8 * 7 * 3 * 4) if False else None,
 ]
 
 THREE = [
@@ -260,14 +263,6 @@ DEPTHWISE = [
         macs=N * 4 * 6 * (3 + 4),
     ),
     row(
-        "SeparableConv1D causal",
-        lambda x: L.SeparableConv1D(4, 3, padding="causal")(x),
-        (8, 3),
-        macs=N * 8 * 3 * (3 + 4),
-    )
-    if False
-    else None,
-    row(
         "SeparableConv1D channels first",
         lambda x: L.SeparableConv1D(4, 3, data_format="channels_first")(x),
         (3, 8),
@@ -294,4 +289,4 @@ DEPTHWISE = [
     ),
 ]
 
-ROWS = [one for one in (*ONE, *TWO, *THREE, *TRANSPOSED, *DEPTHWISE) if one]
+ROWS = ONE + TWO + THREE + TRANSPOSED + DEPTHWISE

@@ -20,6 +20,8 @@ class Given:
     dtype: str = "float32"
     low: float = -1.0
     high: float = 1.0
+    batch: int | None = None
+    """The batch, where the model has a fixed one."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,16 @@ class Row:
     """The operators that tf2onnx leaves as they are."""
     policy: str = "float32"
     """The types in which it computes and keeps its weights."""
-    unlike: str = ""
-    """Why onnxruntime's numbers are not compared with those of Keras; empty where they are."""
+    dims: dict[str, int] = field(default_factory=dict)
+    """The sizes of the inputs' free dimensions, by their names."""
     quick: bool = False
     """Whether it is checked at every push."""
 
 
-def row(name, build, *inputs, macs=0, unpriced="", policy="float32", unlike="", quick=False):
+def row(name, build, *inputs, macs=0, unpriced="", policy="float32", dims=None, quick=False):
     """Return a row; an input that is a plain shape holds float32."""
     given = tuple(one if isinstance(one, Given) else Given(one) for one in inputs)
-    return Row(name, build, given, macs, frozenset(unpriced.split()), policy, unlike, quick)
+    return Row(name, build, given, macs, frozenset(unpriced.split()), policy, dims or {}, quick)
 
 
 def words(*shape, below):

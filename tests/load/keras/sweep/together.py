@@ -1,8 +1,12 @@
 """Layers together: policies of types, shared layers, models in models."""
 
+# A lambda makes its layer when the row is run, under the row's policy:
+# ruff: noqa: PLW0108
+
 from __future__ import annotations
 
 import keras
+
 from sweep.rows import N, row, words
 
 L = keras.layers
@@ -21,7 +25,7 @@ KINDS = {
     ),
     "LSTM": (lambda x: L.LSTM(4)(x), (5, 3), N * 5 * 4 * 4 * 7),
     "GRU": (lambda x: L.GRU(4)(x), (5, 3), N * 5 * 3 * 4 * 7),
-    "AveragePooling2D": (lambda x: L.AveragePooling2D()(x), (6, 4, 3), 0),
+    "AveragePooling2D": (lambda x: L.AveragePooling2D(2)(x), (6, 4, 3), 0),
     "gelu": (lambda x: L.Activation("gelu")(x), (4, 3), 0),
 }
 
