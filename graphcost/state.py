@@ -31,7 +31,9 @@ def state(typed: TypedGraph) -> Bounds:
 
 def _appended(graph: Graph) -> Iterator[str]:
     """Yield the outputs that are an input of the model with something appended."""
-    concats = [node for node in graph.nodes if node.op_type == "Concat" and not node.domain and node.inputs]
+    concats = [
+        node for node in graph.nodes if node.op_type == "Concat" and not node.domain and node.inputs and node.outputs
+    ]
     readers = Counter(name for node in graph.nodes if node.op_type not in _ASKS for name in {*node.inputs})
     for node in concats:
         past, present = node.inputs[0], node.outputs[0]

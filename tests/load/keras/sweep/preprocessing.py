@@ -8,6 +8,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from sweep.core import Passing
 from sweep.rows import Given, N, pixels, row, words
 
 L = keras.layers
@@ -157,13 +158,6 @@ SOUND = [
 ]
 
 
-class Passing(L.Wrapper):
-    """Calls its layer; Keras can't make a functional model of Equalization itself."""
-
-    def call(self, x):
-        return self.layer(x)
-
-
 IMAGES = [
     *(
         row(
@@ -183,6 +177,7 @@ IMAGES = [
     row("Resizing channels first", lambda x: L.Resizing(4, 9, data_format="channels_first")(x), pixels(3, 8, 6)),
     row("CenterCrop", lambda x: L.CenterCrop(4, 5)(x), IMAGE, quick=True),
     row("CenterCrop larger", lambda x: L.CenterCrop(10, 12)(x), IMAGE),
+    # Keras can't make a functional model of the layer itself
     row("Equalization", lambda x: Passing(L.Equalization())(x), IMAGE),
     row(
         "ContrastLimitedAdaptiveHistogramEqualization",
