@@ -85,6 +85,7 @@ class _Recaster:
                 outputs=self._types(call.outputs),
                 reads=call.reads and self._types(call.reads),
                 writes=call.writes and self._types(call.writes),
+                part=call.part and self.graph(call.part),
             )
         return self._calls[call]
 

@@ -60,9 +60,8 @@ def _computed(proto: onnx.ModelProto, elements: dict[str, Array]) -> dict[str, A
 
 def _is_early(node: onnx.NodeProto, ready: set[str]) -> bool:
     has_body = any(one.HasField("g") for one in node.attribute)
-    return (
-        node.op_type not in RANDOM and not has_body and not node.domain and ready.issuperset(filter(None, node.input))
-    )
+    is_plain = not has_body and not node.domain and node.op_type not in RANDOM | REPEATS
+    return is_plain and ready.issuperset(filter(None, node.input))
 
 
 def _evaluated(

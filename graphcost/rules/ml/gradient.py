@@ -11,7 +11,7 @@ from graphcost.errors import UnknownShapeError
 from graphcost.rules import gradients
 from graphcost.rules.registry import TRAINING, each_once, of
 from graphcost.terms import Arith, work
-from graphcost.types import TensorType
+from graphcost.types import DType, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +51,9 @@ def gradient(call: Call) -> Iterator[Term]:
     if part is None:
         raise UnknownShapeError(f"no node of this graph computes {call.attr('y', str)!r}")
     xs, zs = call.attr("xs", tuple), call.attr_or("zs", tuple, ())
+    fixed = next((one for one in call.inputs[: len(xs)] if not _can_move(one)), None)
+    if fixed is not None:
+        raise UnknownShapeError(f"there is no derivative by {fixed}")
     wanted = {x for x, output in zip(xs, call.outputs, strict=False) if output is not None}
     if part.graph.inputs != (*xs, *zs):
         yield from _forward(part)
@@ -70,7 +73,7 @@ def _flow(part: TypedGraph, wanted: set[str]) -> Iterator[tuple[Applied, Wanted]
     moving = set(wanted)
     for node, call in zip(part.graph.nodes, part.calls, strict=True):
         if not moving.isdisjoint((*node.inputs, *node.captures)) and not gradients.is_flat(call):
-            moving.update(name for name, type_ in zip(node.outputs, call.outputs, strict=True) if _is_float(type_))
+            moving.update(name for name, type_ in zip(node.outputs, call.outputs, strict=True) if _can_move(type_))
     handed = set(part.graph.outputs)
     for node, call in zip(reversed(part.graph.nodes), reversed(part.calls), strict=True):
         places = tuple(place for place, name in enumerate(node.inputs) if name in moving)
@@ -97,5 +100,10 @@ def _of_node(node: Node, call: Call, terms: Iterable[Term]) -> Iterator[Term]:
         yield replace(term, what=f"{node.op_type}: {term.what}", dtype=term.dtype or dtype)
 
 
-def _is_float(type_: Type | None) -> bool:
-    return isinstance(type_, TensorType) and type_.dtype is not None and type_.dtype.is_float
+def _can_move(type_: Type | None) -> bool:
+    """Return whether a derivative can flow through a value: unless it is known to hold no such numbers, it can."""
+    dtype = type_.dtype if isinstance(type_, TensorType) else None
+    return type_ is not None and (dtype is None or not (dtype.is_integer or dtype in _NO_NUMBERS))
+
+
+_NO_NUMBERS = (DType.BOOL, DType.STRING)

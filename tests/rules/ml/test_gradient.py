@@ -140,6 +140,42 @@ def test_what_is_not_known_is_unknown_and_says_why(nodes, y, said):
     assert said in cost.reason
 
 
+BRANCHES = """y = If (c) <then_branch = a () => (float[3] t) { t = Exp(x) },
+                        else_branch = b () => (float[3] e) { e = Neg(x) }>"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ((BRANCHES,), "the gradient of If is not known"),
+        (("s = SequenceConstruct(x, x)", "y = ConcatFromSequence<axis=0>(s)"), "gradient of ConcatFromSequence"),
+        (("o = other.Op(x)", "y = Neg(o)"), "the shape of Y, ?[...], is not known"),
+    ],
+)
+def test_a_way_that_can_not_be_followed_is_no_zero(nodes, said):
+    node = f'dx = {DOMAIN}.Gradient <xs = ["x"], zs = ["c"], y = "y"> (x, c)'
+    domains = DOMAINS + ', "other": 1'
+    report = analyze(model("float[3] x, bool c => float[3] dx", *nodes, node, domains=domains))
+    (cost,) = [row.cost for row in report.rows if row.cost.node.op_type == "Gradient"]
+    assert (cost.status, cost.terms) == (Status.UNKNOWN, ())
+    assert said in cost.reason
+
+
+@pytest.mark.parametrize(("as_dtype", "dtypes"), [("fp16", {"float16"}), (None, {"float32"})])
+def test_another_type_is_taken_for_the_way_back_too(as_dtype, dtypes):
+    node = f'dx = {DOMAIN}.Gradient <xs = ["x"], y = "y"> (x)'
+    proto = model("float[3] x => float[3] dx", "h = Exp(x)", "y = Mul(h, x)", node, domains=DOMAINS)
+    (cost,) = [row.cost for row in analyze(proto, as_dtype=as_dtype).rows if row.cost.node.op_type == "Gradient"]
+    assert {term.dtype.value for term in cost.terms} == dtypes
+
+
+def test_as_integers_there_is_no_derivative_and_no_zero():
+    node = f'dx = {DOMAIN}.Gradient <xs = ["x"], y = "y"> (x)'
+    proto = model("float[3] x => float[3] dx", "y = Exp(x)", node, domains=DOMAINS)
+    (cost,) = [row.cost for row in analyze(proto, as_dtype="int8").rows if row.cost.node.op_type == "Gradient"]
+    assert (cost.status, cost.reason) == (Status.UNKNOWN, "there is no derivative by int8[3]")
+
+
 def test_a_gradient_of_a_gradient_is_unknown():
     first = f'g = {DOMAIN}.Gradient <xs = ["x"], y = "y"> (x)'
     report = analyze(
